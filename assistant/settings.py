@@ -1,0 +1,119 @@
+"""All settings in one frozen record: flag, then MENTORING_<NAME>, then <data>/mentoring.toml, then default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from assistant.errors import SettingsError
+
+APPLICATION = "mentoring"
+PREFIX = "MENTORING_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of the application; paths are absolute, lists are tuples."""
+
+    data: Path
+    models: Path
+    model: str = "bundled"  # bundled | none | a folder | a cached hub name | http://127.0.0.1:…
+    model_name: str = ""  # the name a local server knows its model by
+    allowed_model_hosts: tuple[str, ...] = ()  # addresses off this machine that text may be sent to
+    organisation: Path | None = None  # a folder of an organisation's own passages
+    host: str = "127.0.0.1"
+    port: int = 7860
+    allowed_hosts: tuple[str, ...] = ()  # names, besides loopback, under which browsers may reach this
+    idle_hours: int = 12  # a sign-in unused for so long ends
+    session_days: int = 14  # and ends in any case after so many days
+
+    @property
+    def database(self) -> Path:
+        return self.data / "mentoring.sqlite"
+
+
+def go_offline() -> None:
+    """Set the switches that keep every engine off the network; call before any engine is imported."""
+    os.environ.update(
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        HF_HUB_DISABLE_PROGRESS_BARS="1",
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_SHARE="False",
+        TOKENIZERS_PARALLELISM="false",
+        DO_NOT_TRACK="1",
+    )
+
+
+def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings in force and make the data directory, readable by its owner alone.
+
+    Raises SettingsError naming the setting that cannot be used and where it came from.
+    """
+    flags = {name: value for name, value in (flags or {}).items() if value is not None}
+    env = os.environ if environment is None else environment
+    data = _data_directory(flags, env)
+    values: dict[str, Any] = {"data": data, "models": data / "models"}
+    values.update(_from_file(data / "mentoring.toml"))
+    values.update(_from_environment(env))
+    values.update(flags)
+    values["data"] = data
+    return Settings(**{name: _typed(name, value) for name, value in values.items()})
+
+
+def _data_directory(flags: Mapping[str, Any], env: Mapping[str, str]) -> Path:
+    chosen = flags.get("data") or env.get(f"{PREFIX}DATA") or platformdirs.user_data_dir(APPLICATION)
+    data = Path(chosen).expanduser().absolute()
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"The data directory {data} cannot be made ({error.strerror}). Choose another with --data DIR."
+        ) from error
+    return data
+
+
+def _names() -> set[str]:
+    return {item.name for item in fields(Settings)}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}). Correct it or move it away.") from error
+    unknown = sorted(set(values) - _names())
+    if unknown:
+        raise SettingsError(
+            f"{path} has a setting that does not exist: {', '.join(unknown)}. "
+            f"Known settings: {', '.join(sorted(_names() - {'data'}))}."
+        )
+    return values
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    return {name: env[f"{PREFIX}{name.upper()}"] for name in _names() if env.get(f"{PREFIX}{name.upper()}")}
+
+
+def _typed(name: str, value: Any) -> Any:
+    kind = next(item.type for item in fields(Settings) if item.name == name)
+    try:
+        if kind == "int":
+            return int(value)
+        if kind.startswith("tuple"):
+            parts = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+        if kind.startswith("Path"):
+            return Path(value).expanduser().absolute() if value else None
+        return str(value)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"The setting {name} cannot be {value!r}. Give it as {kind}.") from error

@@ -1,0 +1,165 @@
+"""Reflections and what belongs to them: reports, vectors, answers, what the writer said of a theme.
+
+Every method takes the owner and touches that owner's rows alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from assistant.errors import AccessError
+from assistant.store.database import Database, new_id, now, storable
+
+Row = dict[str, Any]
+NOT_FOUND = "This reflection is not here. It may have been deleted; open “Mine” to see what there is."
+
+
+def text_hash(text: str) -> str:
+    return hashlib.sha256(storable(text).encode()).hexdigest()
+
+
+class Reflections:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def save(self, owner: str, text: str, reflection: str | None = None) -> str:
+        """Store the text, private, new or over the owner's own; return the id."""
+        text = storable(text)
+        if reflection is None:
+            reflection = new_id()
+            self._db.run(
+                "INSERT INTO reflections (id, owner, text, created, changed) VALUES (?, ?, ?, ?, ?)",
+                reflection, owner, text, now(), now(),
+            )  # fmt: skip
+            return reflection
+        changed = self._db.run(
+            "UPDATE reflections SET text = ?, changed = ? WHERE id = ? AND owner = ? AND text <> ?",
+            text, now(), reflection, owner, text,
+        )  # fmt: skip
+        if not changed:
+            self.load(owner, reflection)
+        return reflection
+
+    def load(self, owner: str, reflection: str) -> Row:
+        """Return one reflection. Raises AccessError alike when it is missing or somebody else's."""
+        found = self._db.row("SELECT * FROM reflections WHERE id = ? AND owner = ?", reflection, owner)
+        if not found:
+            raise AccessError(NOT_FOUND)
+        return found
+
+    def list(self, owner: str) -> list[Row]:
+        """Return the owner's reflections, newest first, each with whether it has a report."""
+        return self._db.rows(
+            "SELECT reflections.*, reports.reflection IS NOT NULL AS reported FROM reflections "
+            "LEFT JOIN reports ON reports.reflection = reflections.id WHERE reflections.owner = ? "
+            "ORDER BY reflections.created DESC",
+            owner,
+        )
+
+    def unfinished(self, owner: str) -> Row | None:
+        """Return the owner's newest reflection that has no report yet, if there is one."""
+        return next((row for row in self.list(owner) if not row["reported"]), None)
+
+    def set_level(self, owner: str, reflection: str, level: str) -> None:
+        self._db.run("UPDATE reflections SET level = ? WHERE id = ? AND owner = ?", level, reflection, owner)
+
+    def leave_alone(self, owner: str, reflection: str, alone: bool) -> None:
+        """Mark a reflection as never to be brought back unasked, or lift the mark."""
+        self.load(owner, reflection)
+        self._db.run(
+            "UPDATE reflections SET left_alone = ? WHERE id = ? AND owner = ?", int(alone), reflection, owner
+        )
+
+    def delete(self, owner: str, reflection: str) -> None:
+        """Delete a reflection, its report, vectors, answers and picks; erase what was shared of it."""
+        self.load(owner, reflection)
+        with self._db.act():
+            self._db.erase_shares_of(owner, reflection)
+            self._db.run("DELETE FROM reflections WHERE id = ? AND owner = ?", reflection, owner)
+        self._db.forget()
+
+    # Reports
+
+    def save_report(self, owner: str, reflection: str, text: str, payload: Row) -> None:
+        """Store what the assistant said about this very text, over any earlier report."""
+        self.load(owner, reflection)
+        self._db.run(
+            "INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)",
+            reflection, owner, text_hash(text), json.dumps(payload), now(),
+        )  # fmt: skip
+
+    def report(self, owner: str, reflection: str) -> tuple[Row, bool] | None:
+        """Return the stored report and whether it still is about the text as it stands, or None."""
+        found = self._db.row(
+            "SELECT payload, text_hash, text FROM reports JOIN reflections ON reflections.id = reflection "
+            "WHERE reflection = ? AND reports.owner = ?",
+            reflection, owner,
+        )  # fmt: skip
+        return (
+            (json.loads(found["payload"]), found["text_hash"] == text_hash(found["text"])) if found else None
+        )
+
+    # Vectors: the key is (owner, model, text), so nothing is shared between writers
+
+    def vectors(self, owner: str, model: str, hashes: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the owner's stored vectors among ``hashes``; each float32 of the model's length."""
+        found: dict[str, np.ndarray] = {}
+        for start in range(0, len(hashes), 500):
+            part = hashes[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for row in self._db.rows(
+                f"SELECT text_hash, vector FROM vectors WHERE owner = ? AND model = ? AND text_hash IN ({marks})",
+                owner, model, *part,
+            ):  # fmt: skip
+                found[row["text_hash"]] = np.frombuffer(row["vector"], np.float32)
+        return found
+
+    def save_vectors(self, owner: str, reflection: str, model: str, vectors: dict[str, np.ndarray]) -> None:
+        """Make ``vectors`` (by text hash) the ones this reflection has; earlier ones go."""
+        with self._db.act() as connection:
+            self._db.run("DELETE FROM vectors WHERE owner = ? AND reflection = ?", owner, reflection)
+            connection.conn.executemany(
+                "INSERT INTO vectors (owner, reflection, model, text_hash, vector) VALUES (?, ?, ?, ?, ?)",
+                [(owner, reflection, model, key, vector.tobytes()) for key, vector in vectors.items()],
+            )
+
+    # What the writer said: answers to questions, verdicts on themes
+
+    def save_answer(self, owner: str, reflection: str, question: str, text: str, level: str) -> None:
+        self.load(owner, reflection)
+        self._db.run(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reflection, question) "
+            "DO UPDATE SET text = excluded.text, level = excluded.level, changed = excluded.changed",
+            new_id(), owner, reflection, storable(question), storable(text), level, now(),
+        )  # fmt: skip
+
+    def answers(self, owner: str, reflection: str) -> dict[str, str]:
+        return {
+            row["question"]: row["text"]
+            for row in self._db.rows(
+                "SELECT question, text FROM answers WHERE owner = ? AND reflection = ?", owner, reflection
+            )
+        }
+
+    def save_verdict(
+        self, owner: str, reflection: str, theme: str, verdict: str, wording: str | None = None
+    ) -> None:
+        """Remember ``not_me`` or ``reworded`` on a theme of one reflection; ``lifted`` takes it back."""
+        self.load(owner, reflection)
+        self._db.run(
+            "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+            owner, reflection, theme, verdict, storable(wording) if wording else None, now(),
+        )  # fmt: skip
+
+    def verdicts(self, owner: str, reflection: str) -> dict[str, Row]:
+        return {
+            row["theme"]: row
+            for row in self._db.rows(
+                "SELECT * FROM verdicts WHERE owner = ? AND reflection = ?", owner, reflection
+            )
+        }

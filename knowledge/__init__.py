@@ -1,0 +1,1 @@
+"""The curated knowledge base: Markdown and YAML, read with ``importlib.resources``."""
