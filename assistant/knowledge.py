@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -86,7 +86,7 @@ class _HelpEntry(_Strict):
     name: str
     what: str
     reach: str
-    kinds: list[str] = []
+    kinds: list[str] = Field(default=[], alias="for")
     scope: Literal["worldwide", "local", "organisation"]
     checked: Any
     source: str = ""
@@ -116,22 +116,47 @@ class Knowledge:
         return found
 
 
-def load(folder: Traversable | None = None) -> Knowledge:
+def load(folder: Traversable | None = None, organisation: Traversable | None = None) -> Knowledge:
     """Read the whole knowledge base, from the package unless a folder is given.
+
+    ``organisation`` is a deployment's own folder: its ``help.yaml`` comes before the shipped one, and
+    its ``passages/`` join the library.
 
     Raises KnowledgeError only when the contract files themselves cannot be read.
     """
     root = folder or files("knowledge")
     known = Knowledge()
     digest = hashlib.sha256()
-    for path in _tree(root):
+    if organisation is not None and not organisation.is_dir():
+        known.faults.append(f"{organisation}: the organisation's folder is not there")
+        organisation = None
+    for path in (*_tree(root), *(_tree(organisation) if organisation else ())):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     known.hash = digest.hexdigest()[:16]
     _contract(root, known)
     for name, read in _PARTS.items():
         _guarded(known, name, lambda read=read: read(root, known))  # type: ignore[misc]
+    if organisation is not None:
+        _add_own(organisation, known)
     _cross_check(known)
     return known
+
+
+def _add_own(root: Traversable, known: Knowledge) -> None:
+    if (root / "help.yaml").is_file():
+        shipped, known.pointers = known.pointers, {}
+        _guarded(known, "own help.yaml", lambda: _pointers(root, known))
+        own = known.pointers
+        known.pointers = own | {key: entry for key, entry in shipped.items() if key not in own}
+        for key, notice in known.notices.items():
+            fit = [
+                item.id
+                for item in own.values()
+                if notice.kind not in known.kinds or notice.kind in item.kinds
+            ]
+            known.notices[key] = replace(notice, pointers=tuple(dict.fromkeys((*fit, *notice.pointers))))
+    if (root / "passages").is_dir():
+        _passages(root, known)
 
 
 def _tree(folder: Traversable) -> Iterator[Traversable]:
@@ -161,6 +186,15 @@ def _guarded(known: Knowledge, name: str, act: Callable[[], None]) -> None:
         known.faults.append(f"{name}: {error}")
 
 
+def _each(known: Knowledge, name: str, entries: Any, read: Callable[[Any], None]) -> None:
+    """Read each entry of the list in a file; one with a fault is named and left out alone."""
+    for place, entry in enumerate(entries, start=1):
+        label = entry[0] if isinstance(entry, tuple) else place
+        if isinstance(entry, dict):
+            label = entry.get("id", place)
+        _guarded(known, f"{name}: {label}", lambda entry=entry: read(entry))  # type: ignore[misc]
+
+
 def _contract(root: Traversable, known: Knowledge) -> None:
     try:
         groups = _yaml((root / "themes.yaml").read_text(encoding="utf-8"))
@@ -168,18 +202,22 @@ def _contract(root: Traversable, known: Knowledge) -> None:
         for group, entries in groups.items():
             for theme, entry in entries.items():
                 known.themes[theme] = ThemeInfo(theme, entry["name"], group, entry["means"])
-    except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise KnowledgeError(
             f"The contract files knowledge/themes.yaml and safety.yaml cannot be read ({error}). Restore them."
         ) from error
 
 
 def _sources(root: Traversable, known: Knowledge) -> None:
-    for entry in json.loads((root / "bibliography.json").read_text(encoding="utf-8")):
-        custom = entry.get("custom", {})
+    def add(entry: Any) -> None:
+        custom = entry["custom"]
         known.sources[entry["id"]] = Source(
             entry["id"], _citation(entry), entry.get("DOI"), custom["checked"], custom["strength"]
         )
+
+    _each(
+        known, "bibliography.json", json.loads((root / "bibliography.json").read_text(encoding="utf-8")), add
+    )
 
 
 def _citation(entry: dict[str, Any]) -> str:
@@ -263,7 +301,9 @@ def _questions(root: Traversable, known: Knowledge) -> None:
             if entries.theme not in {*known.themes, "any", "support"}:
                 raise KnowledgeError(f"unknown theme {entries.theme}")
             for entry in entries.questions:
-                fault = question_fault(entry.text)
+                fault = question_fault(entry.text) or next(
+                    (f"unknown safety kind {kind}" for kind in entry.fit if kind not in known.kinds), None
+                )
                 if fault or any(entry.id == other.id or entry.text == other.text for other in bank):
                     known.faults.append(f"questions/{path.name}: {entry.id} {fault or 'stands twice'}")
                     continue
@@ -278,17 +318,22 @@ def _questions(root: Traversable, known: Knowledge) -> None:
 
 
 def _guidance(root: Traversable, known: Knowledge) -> None:
-    for theme, entry in _yaml((root / "guidance.yaml").read_text(encoding="utf-8")).items():
+    def add(item: Any) -> None:
+        theme, entry = item
         known.guidance[theme] = Guidance(theme=theme, **_GuidanceEntry.model_validate(entry).model_dump())
+
+    _each(known, "guidance.yaml", _yaml((root / "guidance.yaml").read_text(encoding="utf-8")).items(), add)
 
 
 def _pointers(root: Traversable, known: Knowledge) -> None:
-    for raw in _yaml((root / "help.yaml").read_text(encoding="utf-8")):
+    def add(raw: Any) -> None:
         entry = _HelpEntry.model_validate(raw)
         known.pointers[entry.id] = HelpPointer(
             entry.id, entry.name, entry.what, entry.reach, tuple(entry.kinds), entry.scope,
             str(entry.checked) if entry.checked else None,
         )  # fmt: skip
+
+    _each(known, "help.yaml", _yaml((root / "help.yaml").read_text(encoding="utf-8")), add)
 
 
 def _notices(root: Traversable, known: Knowledge) -> None:
@@ -297,13 +342,16 @@ def _notices(root: Traversable, known: Knowledge) -> None:
         def add(path: Traversable = path) -> None:
             raw, body = _front(path.read_text(encoding="utf-8"))
             front = _NoticeFront.model_validate(raw)
-            missing = [item for item in front.pointers if item not in known.pointers]
-            if missing:
-                raise KnowledgeError(f"unknown help pointer {missing[0]}")
-            notice = Notice(
-                front.level, front.kind, front.title, body, front.reviewed_by, tuple(front.pointers)
+            # The notice stays without a pointer that is missing: somebody may need the rest of it.
+            known.faults += [
+                f"notices/{path.name}: unknown help pointer {item}"
+                for item in front.pointers
+                if item not in known.pointers
+            ]
+            pointers = tuple(item for item in front.pointers if item in known.pointers)
+            known.notices[(front.level, front.kind)] = Notice(
+                front.level, front.kind, front.title, body, front.reviewed_by, pointers
             )
-            known.notices[(front.level, front.kind)] = notice
 
         _guarded(known, f"notices/{path.name}", add)
 

@@ -59,7 +59,8 @@ CREATE TABLE agreements (
 CREATE TABLE meetings (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE,
     pair TEXT REFERENCES pairs(id) ON DELETE SET NULL, wants TEXT NOT NULL DEFAULT '',
-    take TEXT NOT NULL DEFAULT '', held TEXT, created TEXT NOT NULL, changed TEXT NOT NULL);
+    take TEXT NOT NULL DEFAULT '', do TEXT NOT NULL DEFAULT '', due TEXT NOT NULL DEFAULT '', held TEXT,
+    created TEXT NOT NULL, changed TEXT NOT NULL);
 CREATE TABLE items (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE,
     meeting TEXT NOT NULL REFERENCES meetings(id) ON DELETE CASCADE, kind TEXT NOT NULL,
@@ -109,3 +110,8 @@ def m001_first(db: Database) -> None:
     for statement in _FIRST.split(";"):
         if statement.strip():
             db.execute(statement)
+
+
+def unknown(db: Database) -> set[str]:
+    """Return the migrations that a newer version applied and this one does not know."""
+    return {item.name for item in history.applied(db)} - {item.name for item in history._migrations}

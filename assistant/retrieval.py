@@ -5,6 +5,7 @@ The only faiss import. Indexes are derived: a missing, stale or broken one is bu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -99,7 +100,7 @@ class KnowledgeIndex:
             found += self._best(
                 own, sentences, vectors, shows or range(len(sentences)), PER_THEME, theme.id, found
             )
-        named = {theme.id for theme in themes}
+        named = frozenset(theme.id for theme in themes)
         rest = [
             at for at, item in enumerate(self.passages) if item.audience != "mentor" and item.level == "none"
         ]
@@ -127,7 +128,7 @@ class KnowledgeIndex:
         limit: int,
         theme: str | None,
         chosen: Sequence[PassageMatch],
-        named: set[str] = frozenset(),  # type: ignore[assignment]
+        named: frozenset[str] = frozenset(),
     ) -> list[PassageMatch]:
         if not candidates or limit <= 0:
             return []
@@ -156,21 +157,30 @@ class KnowledgeIndex:
     def _load(self) -> faiss.Index | None:
         try:
             index = faiss.read_index(str(self.path))
-        except RuntimeError:  # missing, cut short or not an index
+        except (RuntimeError, MemoryError):  # missing, cut short or not an index
             return None
-        return index if index.ntotal == len(self.passages) else None
+        if index.ntotal != len(self.passages) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            return None
+        lengths = (
+            np.linalg.norm(index.reconstruct_n(0, index.ntotal), axis=1) if self.passages else np.ones(1)
+        )
+        return index if np.allclose(lengths, 1, atol=1e-3) else None
 
     def _build(self) -> faiss.Index:
         vectors = self._encode([f"{item.title}. {item.text}" for item in self.passages])
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(np.ascontiguousarray(vectors))
+        with contextlib.suppress(OSError, RuntimeError):  # what cannot be kept is built again next time
+            self._keep(index)
+        return index
+
+    def _keep(self, index: faiss.Index) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for old in self.path.parent.glob("knowledge-*.faiss*"):
             old.unlink(missing_ok=True)
-        part = self.path.with_suffix(f".{os.getpid()}.part")
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         faiss.write_index(index, str(part))
         part.replace(self.path)
-        return index
 
 
 def find_earlier(

@@ -24,7 +24,6 @@ class Settings:
     data: Path
     models: Path
     model: str = "bundled"  # bundled | none | a folder | a cached hub name | http://127.0.0.1:…
-    model_name: str = ""  # the name a local server knows its model by
     allowed_model_hosts: tuple[str, ...] = ()  # addresses off this machine that text may be sent to
     organisation: Path | None = None  # a folder of an organisation's own passages
     host: str = "127.0.0.1"
@@ -60,7 +59,7 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     flags = {name: value for name, value in (flags or {}).items() if value is not None}
     env = os.environ if environment is None else environment
     data = _data_directory(flags, env)
-    values: dict[str, Any] = {"data": data, "models": data / "models"}
+    values: dict[str, Any] = {"models": data / "models"}
     values.update(_from_file(data / "mentoring.toml"))
     values.update(_from_environment(env))
     values.update(flags)
@@ -91,7 +90,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path} cannot be read ({error}). Correct it or move it away.") from error
-    unknown = sorted(set(values) - _names())
+    unknown = sorted(set(values) - (_names() - {"data"}))
     if unknown:
         raise SettingsError(
             f"{path} has a setting that does not exist: {', '.join(unknown)}. "
@@ -108,11 +107,16 @@ def _typed(name: str, value: Any) -> Any:
     kind = next(item.type for item in fields(Settings) if item.name == name)
     try:
         if kind == "int":
-            return int(value)
+            number = int(value)
+            if not (name != "port") <= number < 1 << 16:  # port 0 means any that is free
+                raise ValueError
+            return number
         if kind.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
             return tuple(str(part).strip() for part in parts if str(part).strip())
         if kind.startswith("Path"):
+            if not value and kind == "Path":
+                raise ValueError
             return Path(value).expanduser().absolute() if value else None
         return str(value)
     except (TypeError, ValueError) as error:

@@ -7,6 +7,7 @@ not even that something was withheld.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,7 +49,7 @@ class Sharing:
         text = self._store.reflections.load(owner, reflection)["text"]
         if quote is not None and quote not in text:
             raise InputError("The quote is not in the reflection any more. Choose it again before sharing.")
-        payload = {"theme": theme, "wording": _said(wording), "quote": quote}
+        payload = {"theme": theme, "wording": _said(wording), "quote": quote or None}
         return self._draft("theme", theme, payload, {reflection})
 
     def question(self, owner: str, item: str) -> Draft:
@@ -68,7 +69,9 @@ class Sharing:
 
     def meeting(self, owner: str) -> Draft:
         """Return the open meeting page as it stands."""
-        meeting = self._store.meetings.open(owner)
+        return self._meeting(owner, self._store.meetings.open(owner))
+
+    def _meeting(self, owner: str, meeting: dict[str, Any]) -> Draft:
         items = self._store.meetings.items(owner, meeting["id"])
         if not items:
             raise InputError("Your meeting page is still empty. Put something on it, then share it.")
@@ -99,11 +102,19 @@ class Sharing:
 
         Sharing the same thing again replaces what stood there.
         """
-        self._accounts.pair(owner, pair)
-        for row in self._store.shares.standing(pair, owner):
-            if (row["kind"], row["part"]) == (draft.kind, draft.part):
-                self._store.shares.withdraw(owner, row["id"])
-        return self._store.shares.add(owner, pair, draft.kind, draft.part, draft.payload, draft.sources)
+        shares = self._store.shares
+        with self._store.database.act():
+            self._accounts.pair(owner, pair)
+            for row in shares.standing(pair, owner):
+                if self._same(row, draft):
+                    shares.withdraw(owner, row["id"])
+            return shares.add(owner, pair, draft.kind, draft.part, draft.payload, draft.sources)
+
+    def _same(self, row: dict[str, Any], draft: Draft) -> bool:
+        """Say whether a share is of the same thing; a theme is one per reflection it was read in."""
+        if (row["kind"], row["part"]) != (draft.kind, draft.part):
+            return False
+        return row["kind"] != "theme" or self._store.shares.sources(row["id"]) == draft.sources
 
     def withdraw(self, owner: str, share: str) -> None:
         """Take a share back: its copy is erased, the ledger line stays. Doing it twice is no fault."""
@@ -114,7 +125,7 @@ class Sharing:
 
     def ledger(self, owner: str) -> list[dict[str, Any]]:
         """Return all the owner shared, with whom, the replies to it, and whether it changed since."""
-        names = {row["id"]: row["other"] for row in self._accounts.pairs(owner)}
+        names = {row["id"]: row["other"] for row in self._store.people.pairs(owner, ended=True)}
         return [
             {
                 "id": row["id"],
@@ -124,10 +135,7 @@ class Sharing:
                 "day": row["shared"][:10],
                 "withdrawn": bool(row["withdrawn"]),
                 "changed": self._changed(owner, row),
-                "replies": [
-                    {"name": reply["name"], "text": reply["text"], "day": reply["created"][:10]}
-                    for reply in self._store.shares.replies(row["id"])
-                ],
+                "replies": self._replies(row["id"]),
             }
             for row in self._store.shares.sent(owner)
         ]
@@ -143,20 +151,23 @@ class Sharing:
         row = self._store.shares.by_id(share)
         if row and row["payload"] is not None and row["withdrawn"] is None and row["owner"] != viewer:
             self._accounts.pair(viewer, row["pair"])
-            return row
+            seen = {key: row[key] for key in ("id", "pair", "kind", "payload")}
+            return seen | {"day": row["shared"][:10]}
         raise AccessError("This is not shared with you, or not any more.")
 
     def reply(self, viewer: str, share: str, text: str) -> None:
         """Answer a share; the text reaches the person who shared it."""
-        self.received(viewer, share)
-        self._store.shares.add_reply(viewer, share, _said(text))
+        with self._store.database.act():
+            self.received(viewer, share)
+            self._store.shares.add_reply(viewer, share, _said(text))
 
     def mark(self, viewer: str, share: str, mark: str) -> None:
         """Keep for oneself when to come to a share: next, later, other, or nothing."""
         if mark not in MARKS:
             raise InputError("Choose next time, later, or someone else.")
-        self.received(viewer, share)
-        self._store.shares.mark(viewer, share, mark)
+        with self._store.database.act():
+            self.received(viewer, share)
+            self._store.shares.mark(viewer, share, mark)
 
     def seen(self, viewer: str, pair: str) -> None:
         """Remember privately that the viewer has looked at all that stands in a pair."""
@@ -179,10 +190,7 @@ class Sharing:
                 "day": row["shared"][:10],
                 "new": not marks.get(row["id"], {}).get("seen"),
                 "mark": marks.get(row["id"], {}).get("mark", ""),
-                "replies": [
-                    {"name": reply["name"], "text": reply["text"], "day": reply["created"][:10]}
-                    for reply in self._store.shares.replies(row["id"])
-                ],
+                "replies": self._replies(row["id"]),
             }
             for row in self._store.shares.standing(pair["id"], pair["other_id"])
         ]
@@ -196,14 +204,19 @@ class Sharing:
             "notes": self._store.shares.notes(viewer, pair["id"]),
         }
 
+    def _replies(self, share: str) -> list[dict[str, Any]]:
+        return [
+            {"name": reply["name"], "text": reply["text"], "day": reply["created"][:10]}
+            for reply in self._store.shares.replies(share)
+        ]
+
     def _draft(self, kind: Kind, part: str, payload: Payload, sources: set[str]) -> Draft:
         found: list[str] = []
 
         def collect(text: str) -> str:
             for span in other_names(text, self._ordinary):
-                name = span.of(text).split("'")[0].split("’")[0]
-                if name not in found:
-                    found.append(name)
+                if span.of(text) not in found:
+                    found.append(span.of(text))
             return text
 
         _mapped(payload, collect)
@@ -214,10 +227,29 @@ class Sharing:
         if row["payload"] is None or row["kind"] == "theme":
             return False
         try:
-            draft = self.draft(owner, row["kind"], row["part"])
-        except (AccessError, InputError):
-            return False
+            if row["kind"] == "meeting":
+                draft = self._meeting(owner, self._store.meetings.load(owner, row["part"]))
+            else:
+                draft = self.draft(owner, row["kind"], row["part"])
+        except InputError:  # nothing is written there any more
+            return True
         return row["payload"] not in (draft.payload, self.with_initials(draft).payload)
+
+
+def markdown(heading: str, wants: str, points: Sequence[Mapping[str, Any]]) -> str:
+    """Return a meeting page as Markdown: what is wanted, then the points with their quotes.
+
+    >>> markdown("Points", "", [{"text": "One", "quote": ""}])
+    '# Points\\n\\n1. One\\n'
+    """
+    lines = [f"# {heading}", ""]
+    if wants:
+        lines += [wants, ""]
+    for number, point in enumerate(points, 1):
+        lines.append(f"{number}. " + point["text"].replace("\n", "\n   "))
+        if point["quote"]:
+            lines.append("   > " + point["quote"].replace("\n", "\n   > "))
+    return "\n".join(lines) + "\n"
 
 
 def _said(text: str) -> str:

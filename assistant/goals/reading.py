@@ -18,6 +18,8 @@ FEATURES = (
     "constant", "vague_start", "state_start", "vague_words", "concrete", "log_words", "short",
     "measured", "dated", "outcome", "attached",
 )  # fmt: skip
+NOT_BY_HALF = 3.0  # a count this many times the present one is a stretch
+FAR_ABOVE = 10.0  # and this many times, out of reach even with a date to it
 _ATTACHED = re.compile(r"\b(?:my|our|the|with|about|from|to) \w+")
 # A digit glued to a letter, a colon or a unit counts nothing that could be set beside another count.
 _COUNT = re.compile(r"(?<![\w:.,])(\d[\d,]*)(?![\w:%])(?! ?(?:%|per ?cent|km|steps|hours|minutes|words))")
@@ -40,7 +42,10 @@ class Reader:
             for part in ("achievable", "relevant") for side in ("goal", "context")
         }  # fmt: skip
         self._support = rules.compile(rules.entry("achievable", "support"))
+        self._rate = rules.compile(rules.entry("achievable", "rate"))
+        self._short = rules.compile(rules.entry("achievable", "short"))
         self._types = {name: rules.weighted(name) for name in ("learning", "performance")}
+        self._situation = rules.compile(rules.entry("learning_context"))
         self._numbers: dict[str, int] = rules.entry("number_words")
         self._weights = _weights() if weights is None else weights
 
@@ -48,11 +53,10 @@ class Reader:
         """Return the open parts in the order of SMART_PARTS."""
         core = self.core(goal)
         dated, measured = self.dated(goal), self._measured(core)
-        complete = dated and measured and not self._vague(core)
         found = {
             "specific": self._vague(core),
             "measurable": not measured,
-            "achievable": self._out_of_reach(goal, context, complete),
+            "achievable": self._out_of_reach(goal, context, dated),
             "relevant": self._sum("relevant", goal, context) >= 2,
             "time_bound": not dated,
         }
@@ -73,7 +77,7 @@ class Reader:
         learning = _weigh(self._types["learning"], core)
         performance = _weigh(self._types["performance"], core)
         if not learning and not performance:  # only then may the person's situation decide
-            learning = _weigh(self._types["learning"], context) // 2
+            learning = int(bool(self._situation.search(context)))
         return "learning" if learning > performance else "performance"
 
     def core(self, goal: str) -> str:
@@ -112,23 +116,27 @@ class Reader:
     def _measured(self, core: str) -> bool:
         return self._any("measured", core) or self._any("outcome", core)
 
-    def _out_of_reach(self, goal: str, context: str, complete: bool) -> bool:
+    def _out_of_reach(self, goal: str, context: str, dated: bool) -> bool:
         against = _weigh(self._weighted["achievable", "goal"], goal)
         if against >= 2:
             return True
         around = _weigh(self._weighted["achievable", "context"], context)
-        if not complete:  # a vague goal can still be shaped to fit the circumstances
+        if not dated:  # with time open, a goal can still be shaped to fit the circumstances
             around = min(around, 1)
-        if self._far_above(goal, context):
-            around += 2 if not complete else 1
+        ratio = self._ratio(goal, context)
+        if ratio >= NOT_BY_HALF:
+            around += 2 if not dated or ratio >= FAR_ABOVE else 1
         return against + around - bool(self._support.search(context)) >= 2
 
-    def _far_above(self, goal: str, context: str) -> bool:
+    def _ratio(self, goal: str, context: str) -> float:
+        """How far the largest count of the goal lies above the largest smaller count around it."""
+        if self._rate.search(context) and not self._short.search(goal):
+            return 0.0  # so many a day may well add up
         wanted, present = self._counts(goal), self._counts(context)
         if not wanted or max(wanted) < 10:
-            return False
+            return 0.0
         smaller = [count for count in present if 0 < count < max(wanted)]
-        return bool(smaller) and max(wanted) >= 3 * max(smaller)
+        return max(wanted) / max(smaller) if smaller else 0.0
 
     def _counts(self, text: str) -> list[int]:
         digits = [int(found.replace(",", "")[:9] or 0) for found in _COUNT.findall(text)]

@@ -5,13 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assistant.store.database import Database, now
+from assistant.store.database import Database, now, storable
 from assistant.store.people import People
 from assistant.store.preparation import Goals, Meetings
 from assistant.store.reflections import Reflections, text_hash
 from assistant.store.shares import Shares
 
-__all__ = ["Database", "Goals", "Meetings", "People", "Reflections", "Shares", "Store", "now", "text_hash"]
+__all__ = [
+    "Database",
+    "Goals",
+    "Meetings",
+    "People",
+    "Reflections",
+    "Shares",
+    "Store",
+    "now",
+    "storable",
+    "text_hash",
+]
 
 
 class Store:
@@ -28,16 +39,13 @@ class Store:
 
     def everything_of(self, owner: str) -> dict[str, list[dict[str, Any]]]:
         """Return all rows of a person by table, for the download; secrets and vectors left out."""
-        tables = [
-            name
-            for name in self.database.connection.table_names()
-            if "owner" in self.database.connection.table(name).columns_dict
-        ]
-        private = {"sign_ins", "codes", "vectors"}
+        tables = self.database.rows(
+            "SELECT t.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table' "
+            "AND c.name = 'owner' AND t.name NOT IN ('sign_ins', 'codes', 'vectors')"
+        )
         return {
             name: self.database.rows(f"SELECT * FROM [{name}] WHERE owner = ?", owner)
-            for name in tables
-            if name not in private
+            for name in (table["name"] for table in tables)
         }
 
     def close(self) -> None:

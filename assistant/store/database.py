@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,9 +16,11 @@ from typing import Any
 from sqlite_utils import Database as Connection
 
 from assistant.errors import StoreError
-from assistant.migrations import history
+from assistant.migrations import history, unknown
 
 BUSY_SECONDS = 5.0
+SETTLE_SECONDS = 0.25  # forgetting can wait for the next act, so it never keeps anybody waiting
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def new_id() -> str:
@@ -35,7 +39,7 @@ def storable(text: str) -> str:
     >>> storable("a" + chr(0xD800) + "b") == "a" + chr(0xFFFD) + "b"
     True
     """
-    return "".join("�" if "\ud800" <= ch <= "\udfff" else ch for ch in text)
+    return _SURROGATE.sub("\ufffd", text)
 
 
 class Database:
@@ -45,12 +49,24 @@ class Database:
         """Open or make the file at ``path``. Raises StoreError when it cannot be used."""
         self.path = path
         self._local = threading.local()
-        self._every: list[Connection] = []
+        self._every: weakref.WeakSet[Connection] = weakref.WeakSet()  # a thread that ends lets go of its own
         self._guard = threading.Lock()
+        self._owed = False  # a deletion whose traces could not be removed from the files yet
+        try:
+            path.touch(mode=0o600)  # before SQLite does: its side files take over these permissions
+            path.chmod(0o600)
+        except OSError as error:
+            raise StoreError(
+                f"The database {path} cannot be opened ({error.strerror}). Run `mentoring doctor`."
+            ) from error
         with self._errors():
             self.connection.enable_wal()
-            history.apply(self.connection)
-        path.chmod(0o600)
+        with self.act() as connection:
+            if unknown(connection):
+                raise StoreError(
+                    f"The database {path} was written by a newer version. Update this installation, then try again."
+                )
+            history.apply(connection)
 
     @property
     def connection(self) -> Connection:
@@ -59,12 +75,12 @@ class Database:
             with self._errors():
                 raw = sqlite3.connect(self.path, timeout=BUSY_SECONDS, check_same_thread=False)
             opened = Connection(raw)
-            # Deleted words are overwritten with zeros, not left in free pages.
-            for pragma in ("foreign_keys=ON", "secure_delete=ON", "synchronous=NORMAL"):
+            # Deleted words are overwritten with zeros, not left in free pages; none goes to a temporary file.
+            for pragma in ("foreign_keys=ON", "secure_delete=ON", "synchronous=NORMAL", "temp_store=MEMORY"):
                 opened.execute(f"PRAGMA {pragma}")
             self._local.connection = opened
             with self._guard:
-                self._every.append(opened)
+                self._every.add(opened)
         return self._local.connection  # type: ignore[no-any-return]
 
     @contextmanager
@@ -76,17 +92,20 @@ class Database:
                 yield connection
                 return
             connection.execute("BEGIN IMMEDIATE")
+            self._local.forgetting = False
             try:
                 yield connection
+                connection.conn.commit()
             except BaseException:
                 connection.conn.rollback()
                 raise
-            connection.conn.commit()
+            if self._local.forgetting or self._owed:
+                self._settle()
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Return the rows of a SELECT as dictionaries."""
         with self._errors():
-            return list(self.connection.query(sql, values))
+            return list(self.connection.query(sql, _bound(values)))
 
     def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
         """Return the first row of a SELECT, or None."""
@@ -96,23 +115,47 @@ class Database:
     def run(self, sql: str, *values: Any) -> int:
         """Run one writing statement in a transaction; return how many rows it touched."""
         with self.act() as connection:
-            return connection.execute(sql, values).rowcount
+            return connection.execute(sql, _bound(values)).rowcount
 
-    def erase_shares_of(self, owner: str, source: str) -> None:
-        """Erase the payload of every share made from ``source``; the ledger rows stay, withdrawn."""
+    def erase_shares_of(self, owner: str, source: str, kind: str | None = None) -> None:
+        """Erase every share (of one kind) made from ``source``; the ledger rows stay, withdrawn and empty."""
         self.run(
-            "UPDATE shares SET payload = NULL, withdrawn = coalesce(withdrawn, ?) WHERE owner = ? AND id IN "
-            "(SELECT share FROM share_sources WHERE source = ?)",
-            now(), owner, source,
+            "UPDATE shares SET payload = NULL, part = '', withdrawn = coalesce(withdrawn, ?) WHERE owner = ? "
+            "AND kind = coalesce(?, kind) AND id IN (SELECT share FROM share_sources WHERE source = ?)",
+            now(), owner, kind, source,
         )  # fmt: skip
 
     def forget(self) -> None:
-        """After a deletion: empty the write-ahead log, so no deleted word stays on disk in it."""
-        with self._errors():
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """After a deletion: leave no deleted word in the files. Within an act, once that act holds.
+
+        While another program reads or writes the files it is put off to the end of the next act.
+        """
+        if self.connection.conn.in_transaction:
+            self._local.forgetting = True
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Build the file anew and empty the write-ahead log.
+
+        Zeroing deleted cells is not enough: SQLite leaves copies of cells that it moved between pages.
+        """
+        self._owed = False
+        execute = self.connection.conn.execute
+        try:
+            execute(f"PRAGMA busy_timeout={int(SETTLE_SECONDS * 1000)}")
+            execute("VACUUM")
+            busy = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._owed = self._owed or bool(busy)
+        except sqlite3.OperationalError:  # the deletion itself holds
+            self._owed = True
+        finally:
+            execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
 
     def close(self) -> None:
         """Close every thread's connection."""
+        if self._owed:
+            self._settle()
         with self._guard:
             for connection in self._every:
                 connection.close()
@@ -132,7 +175,11 @@ class Database:
             raise StoreError(
                 f"The database {self.path} cannot be used ({error}). Run `mentoring doctor`."
             ) from error
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise StoreError(
                 f"The database {self.path} refused this ({error}). Run `mentoring doctor`."
             ) from error
+
+
+def _bound(values: tuple[Any, ...]) -> list[Any]:
+    return [storable(value) if isinstance(value, str) else value for value in values]

@@ -30,6 +30,9 @@ class People:
     def by_id(self, person: str) -> Row | None:
         return self._db.row("SELECT * FROM people WHERE id = ?", person)
 
+    def names(self) -> list[str]:
+        return [row["name"] for row in self._db.rows("SELECT name FROM people ORDER BY name")]
+
     def count(self) -> int:
         return int(self._db.rows("SELECT count(*) AS n FROM people")[0]["n"])
 
@@ -53,7 +56,7 @@ class People:
         with self._db.act():
             self._db.run("DELETE FROM people WHERE id = ?", person)
             self._db.run("DELETE FROM pairs WHERE mentee IS NULL AND mentor IS NULL")
-        self._db.forget()
+            self._db.forget()
 
     # Sign-ins
 
@@ -128,22 +131,19 @@ class People:
             pair = new_id()
             self._db.run(
                 "INSERT INTO pairs (id, mentee, mentor, created) VALUES (?, ?, ?, ?)",
-                pair,
-                mentee,
-                mentor,
-                now(),
-            )
+                pair, mentee, mentor, now(),
+            )  # fmt: skip
             return pair
 
-    def pairs(self, person: str) -> list[Row]:
-        """Return a person's open pairs with the other's name and the person's own role."""
+    def pairs(self, person: str, ended: bool = False) -> list[Row]:
+        """Return a person's pairs, open unless ``ended`` asks for all, with the other's name and their own role."""
         return self._db.rows(
             "SELECT pairs.id, pairs.created, CASE WHEN mentee = ?1 THEN 'mentee' ELSE 'mentor' END AS role, "
             "other.name AS other, other.id AS other_id FROM pairs JOIN people AS other "
             "ON other.id = CASE WHEN mentee = ?1 THEN mentor ELSE mentee END "
-            "WHERE ?1 IN (mentee, mentor) AND ended IS NULL ORDER BY pairs.created",
-            person,
-        )
+            "WHERE ?1 IN (mentee, mentor) AND (ended IS NULL OR ?2) ORDER BY pairs.created",
+            person, ended,
+        )  # fmt: skip
 
     def end_pair(self, pair: str) -> None:
         self._db.run("UPDATE pairs SET ended = ? WHERE id = ?", now(), pair)

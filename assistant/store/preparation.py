@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from assistant.errors import AccessError
-from assistant.store.database import Database, new_id, now, storable
+from assistant.store.database import Database, new_id, now
+from assistant.store.reflections import Reflections
 
 Row = dict[str, Any]
 
@@ -17,20 +18,20 @@ class Goals:
 
     def save(self, owner: str, goal: str, context: str, goal_id: str | None = None) -> str:
         """Store a goal in the writer's words; changing the words drops the reading of the old ones."""
-        goal, context = storable(goal), storable(context)
         if goal_id is None:
             goal_id = new_id()
             self._db.run(
                 "INSERT INTO goals (id, owner, goal, context, created, changed) VALUES (?, ?, ?, ?, ?, ?)",
                 goal_id, owner, goal, context, now(), now(),
             )  # fmt: skip
-        else:
-            before = self.load(owner, goal_id)
-            if (before["goal"], before["context"]) != (goal, context):
-                self._db.run(
-                    "UPDATE goals SET goal = ?, context = ?, reading = NULL, changed = ? WHERE id = ? AND owner = ?",
-                    goal, context, now(), goal_id, owner,
-                )  # fmt: skip
+            return goal_id
+        with self._db.act():
+            self.load(owner, goal_id)
+            self._db.run(
+                "UPDATE goals SET goal = ?1, context = ?2, reading = NULL, changed = ?3 WHERE id = ?4 "
+                "AND (goal <> ?1 OR context <> ?2)",
+                goal, context, now(), goal_id,
+            )  # fmt: skip
         return goal_id
 
     def load(self, owner: str, goal_id: str) -> Row:
@@ -45,26 +46,26 @@ class Goals:
         return [self.load(owner, row["id"]) for row in rows]
 
     def save_reading(self, owner: str, goal_id: str, reading: Row, level: str) -> None:
-        self._db.run(
-            "UPDATE goals SET reading = ?, level = ? WHERE id = ? AND owner = ?",
-            json.dumps(reading), level, goal_id, owner,
-        )  # fmt: skip
+        with self._db.act():
+            self.load(owner, goal_id)
+            self._db.run(
+                "UPDATE goals SET reading = ?, level = ? WHERE id = ?",
+                json.dumps(reading, ensure_ascii=False), level, goal_id,
+            )  # fmt: skip
 
     def save_wording(self, owner: str, goal_id: str, wording: str) -> None:
         """Store the wording the writer settled on."""
-        self.load(owner, goal_id)
-        self._db.run(
-            "UPDATE goals SET wording = ?, changed = ? WHERE id = ? AND owner = ?",
-            storable(wording), now(), goal_id, owner,
-        )  # fmt: skip
+        with self._db.act():
+            self.load(owner, goal_id)
+            self._db.run("UPDATE goals SET wording = ?, changed = ? WHERE id = ?", wording, now(), goal_id)
 
     def delete(self, owner: str, goal_id: str) -> None:
         """Delete a goal and erase what was shared of it."""
-        self.load(owner, goal_id)
         with self._db.act():
+            self.load(owner, goal_id)
             self._db.erase_shares_of(owner, goal_id)
-            self._db.run("DELETE FROM goals WHERE id = ? AND owner = ?", goal_id, owner)
-        self._db.forget()
+            self._db.run("DELETE FROM goals WHERE id = ?", goal_id)
+            self._db.forget()
 
 
 class Meetings:
@@ -75,19 +76,24 @@ class Meetings:
 
     def open(self, owner: str) -> Row:
         """Return the owner's meeting that has not been held yet, making it when there is none."""
-        found = self._db.row(
-            "SELECT * FROM meetings WHERE owner = ? AND held IS NULL ORDER BY created DESC", owner
-        )
+        standing = "SELECT * FROM meetings WHERE owner = ? AND held IS NULL ORDER BY created DESC"
+        found = self._db.row(standing, owner)
         if found:
             return found
-        self._db.run(
-            "INSERT INTO meetings (id, owner, created, changed) VALUES (?, ?, ?, ?)",
-            new_id(),
-            owner,
-            now(),
-            now(),
-        )
-        return self.open(owner)
+        with self._db.act():  # one alone, though two pages may ask at once
+            self._db.run(
+                "INSERT INTO meetings (id, owner, created, changed) SELECT ?1, ?2, ?3, ?3 WHERE NOT EXISTS "
+                "(SELECT 1 FROM meetings WHERE owner = ?2 AND held IS NULL)",
+                new_id(), owner, now(),
+            )  # fmt: skip
+            return self._db.rows(standing, owner)[0]
+
+    def load(self, owner: str, meeting: str) -> Row:
+        """Return one meeting, open or held. Raises AccessError when missing or not the owner's."""
+        found = self._db.row("SELECT * FROM meetings WHERE id = ? AND owner = ?", meeting, owner)
+        if not found:
+            raise AccessError("This meeting is not here. Reload the page to see where it stands.")
+        return found
 
     def last_held(self, owner: str) -> Row | None:
         """Return the meeting held last with its actions, or None."""
@@ -103,35 +109,43 @@ class Meetings:
         return [row | {"actions": self.actions(owner, row["id"])} for row in rows]
 
     def set_wants(self, owner: str, meeting: str, wants: str) -> None:
-        self._db.run(
-            "UPDATE meetings SET wants = ?, changed = ? WHERE id = ? AND owner = ?",
-            wants,
-            now(),
-            meeting,
-            owner,
-        )
+        with self._db.act():
+            self.load(owner, meeting)
+            self._db.run("UPDATE meetings SET wants = ?, changed = ? WHERE id = ?", wants, now(), meeting)
+
+    def save_after(self, owner: str, meeting: str, field: str, text: str) -> None:
+        """Save one line (take, do or due) of the open meeting while it is being typed."""
+        column = {"take": "take", "do": "do", "due": "due"}[field]
+        changed = self._db.run(
+            f"UPDATE meetings SET [{column}] = ?, changed = ? WHERE id = ? AND owner = ? AND held IS NULL",
+            text, now(), meeting, owner,
+        )  # fmt: skip
+        if not changed:
+            raise AccessError("This meeting is not open any more. Reload the page to see where it stands.")
 
     def close(self, owner: str, meeting: str, take: str, do: str, due: str) -> None:
         """Log the open meeting as held: what I take, and what I will do by when."""
         with self._db.act():
-            changed = self._db.run(
-                "UPDATE meetings SET take = ?, held = ?, changed = ? WHERE id = ? AND owner = ? AND held IS NULL",
-                storable(take), now(), now(), meeting, owner,
-            )  # fmt: skip
-            if not changed:
+            if self.load(owner, meeting)["held"]:
                 raise AccessError(
                     "This meeting is not open any more. Reload the page to see where it stands."
                 )
+            self._db.run(
+                "UPDATE meetings SET take = ?, do = '', due = '', held = ?, changed = ? WHERE id = ?",
+                take,
+                now(),
+                now(),
+                meeting,
+            )
             if do.strip():
                 self._db.run(
                     "INSERT INTO actions (id, owner, meeting, text, due, created) VALUES (?, ?, ?, ?, ?, ?)",
-                    new_id(), owner, meeting, storable(do), storable(due), now(),
+                    new_id(), owner, meeting, do, due, now(),
                 )  # fmt: skip
 
     def actions(self, owner: str, meeting: str) -> list[Row]:
-        return self._db.rows(
-            "SELECT * FROM actions WHERE owner = ? AND meeting = ? ORDER BY created", owner, meeting
-        )
+        self.load(owner, meeting)
+        return self._db.rows("SELECT * FROM actions WHERE meeting = ? ORDER BY created", meeting)
 
     def set_action(self, owner: str, action: str, state: str) -> None:
         changed = self._db.run(
@@ -145,9 +159,12 @@ class Meetings:
     def add_item(self, owner: str, meeting: str, item: Row) -> str:
         """Put an item (kind, text, quote, theme, reflection, origin) last; the same one only once."""
         with self._db.act():
+            self.load(owner, meeting)
+            if item.get("reflection"):
+                Reflections(self._db).load(owner, item["reflection"])
             same = self._db.row(
-                "SELECT id FROM items WHERE owner = ? AND meeting = ? AND kind = ? AND text = ?",
-                owner, meeting, item["kind"], storable(item["text"]),
+                "SELECT id FROM items WHERE meeting = ? AND kind = ? AND text = ?",
+                meeting, item["kind"], item["text"],
             )  # fmt: skip
             if same:
                 return str(same["id"])
@@ -156,15 +173,14 @@ class Meetings:
                 "INSERT INTO items (id, owner, meeting, kind, text, quote, theme, reflection, origin, position, "
                 "created) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(position), 0) + 1, ? FROM items "
                 "WHERE meeting = ?",
-                item_id, owner, meeting, item["kind"], storable(item["text"]), storable(item.get("quote") or ""),
+                item_id, owner, meeting, item["kind"], item["text"], item.get("quote") or "",
                 item.get("theme"), item.get("reflection"), item.get("origin", "own"), now(), meeting,
             )  # fmt: skip
             return item_id
 
     def items(self, owner: str, meeting: str) -> list[Row]:
-        return self._db.rows(
-            "SELECT * FROM items WHERE owner = ? AND meeting = ? ORDER BY position", owner, meeting
-        )
+        self.load(owner, meeting)
+        return self._db.rows("SELECT * FROM items WHERE meeting = ? ORDER BY position", meeting)
 
     def item(self, owner: str, item: str) -> Row:
         found = self._db.row("SELECT * FROM items WHERE id = ? AND owner = ?", item, owner)
@@ -173,12 +189,17 @@ class Meetings:
         return found
 
     def edit_item(self, owner: str, item: str, text: str) -> None:
-        self.item(owner, item)
-        self._db.run("UPDATE items SET text = ? WHERE id = ? AND owner = ?", storable(text), item, owner)
+        with self._db.act():
+            self.item(owner, item)
+            self._db.run("UPDATE items SET text = ? WHERE id = ?", text, item)
 
     def drop_item(self, owner: str, item: str) -> None:
-        self.item(owner, item)
-        self._db.run("DELETE FROM items WHERE id = ? AND owner = ?", item, owner)
+        """Take an item off the page and erase its own share; a shared page stays until shared again."""
+        with self._db.act():
+            self.item(owner, item)
+            self._db.erase_shares_of(owner, item, "question")
+            self._db.run("DELETE FROM items WHERE id = ?", item)
+            self._db.forget()
 
     def move_item(self, owner: str, item: str, up: bool) -> None:
         """Swap an item with its neighbour; at the end nothing moves."""
@@ -187,8 +208,6 @@ class Meetings:
             here = next(i for i, row in enumerate(order) if row["id"] == item)
             there = here - 1 if up else here + 1
             if 0 <= there < len(order):
-                for row, position in ((order[here], there), (order[there], here)):
-                    self._db.run("UPDATE items SET position = ? WHERE id = ?", position + 1, row["id"])
-                for i, row in enumerate(order):
-                    if i not in (here, there):
-                        self._db.run("UPDATE items SET position = ? WHERE id = ?", i + 1, row["id"])
+                order[here], order[there] = order[there], order[here]
+                for position, row in enumerate(order, start=1):
+                    self._db.run("UPDATE items SET position = ? WHERE id = ?", position, row["id"])

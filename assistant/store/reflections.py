@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,6 @@ class Reflections:
 
     def save(self, owner: str, text: str, reflection: str | None = None) -> str:
         """Store the text, private, new or over the owner's own; return the id."""
-        text = storable(text)
         if reflection is None:
             reflection = new_id()
             self._db.run(
@@ -37,12 +37,11 @@ class Reflections:
                 reflection, owner, text, now(), now(),
             )  # fmt: skip
             return reflection
-        changed = self._db.run(
-            "UPDATE reflections SET text = ?, changed = ? WHERE id = ? AND owner = ? AND text <> ?",
-            text, now(), reflection, owner, text,
-        )  # fmt: skip
-        if not changed:
-            self.load(owner, reflection)
+        with self._of(owner, reflection):
+            self._db.run(
+                "UPDATE reflections SET text = ?, changed = ? WHERE id = ? AND text <> ?",
+                text, now(), reflection, text,
+            )  # fmt: skip
         return reflection
 
     def load(self, owner: str, reflection: str) -> Row:
@@ -51,6 +50,13 @@ class Reflections:
         if not found:
             raise AccessError(NOT_FOUND)
         return found
+
+    @contextmanager
+    def _of(self, owner: str, reflection: str) -> Iterator[None]:
+        """Run a block as one act, after making sure that the reflection is there and the owner's."""
+        with self._db.act():
+            self.load(owner, reflection)
+            yield
 
     def list(self, owner: str) -> list[Row]:
         """Return the owner's reflections, newest first, each with whether it has a report."""
@@ -66,43 +72,60 @@ class Reflections:
         return next((row for row in self.list(owner) if not row["reported"]), None)
 
     def set_level(self, owner: str, reflection: str, level: str) -> None:
-        self._db.run("UPDATE reflections SET level = ? WHERE id = ? AND owner = ?", level, reflection, owner)
+        with self._of(owner, reflection):
+            self._db.run("UPDATE reflections SET level = ? WHERE id = ?", level, reflection)
 
     def leave_alone(self, owner: str, reflection: str, alone: bool) -> None:
         """Mark a reflection as never to be brought back unasked, or lift the mark."""
-        self.load(owner, reflection)
-        self._db.run(
-            "UPDATE reflections SET left_alone = ? WHERE id = ? AND owner = ?", int(alone), reflection, owner
-        )
+        with self._of(owner, reflection):
+            self._db.run("UPDATE reflections SET left_alone = ? WHERE id = ?", int(alone), reflection)
+            if alone:
+                self._unquote(owner, reflection)
 
     def delete(self, owner: str, reflection: str) -> None:
         """Delete a reflection, its report, vectors, answers and picks; erase what was shared of it."""
-        self.load(owner, reflection)
-        with self._db.act():
+        with self._of(owner, reflection):
             self._db.erase_shares_of(owner, reflection)
-            self._db.run("DELETE FROM reflections WHERE id = ? AND owner = ?", reflection, owner)
-        self._db.forget()
+            self._unquote(owner, reflection)
+            self._db.run("DELETE FROM reflections WHERE id = ?", reflection)
+            self._db.forget()
 
     # Reports
 
     def save_report(self, owner: str, reflection: str, text: str, payload: Row) -> None:
         """Store what the assistant said about this very text, over any earlier report."""
-        self.load(owner, reflection)
-        self._db.run(
-            "INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)",
-            reflection, owner, text_hash(text), json.dumps(payload), now(),
-        )  # fmt: skip
+        with self._of(owner, reflection):
+            self._db.run(
+                "INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)",
+                reflection, owner, text_hash(text), json.dumps(payload, ensure_ascii=False), now(),
+            )  # fmt: skip
 
     def report(self, owner: str, reflection: str) -> tuple[Row, bool] | None:
         """Return the stored report and whether it still is about the text as it stands, or None."""
-        found = self._db.row(
-            "SELECT payload, text_hash, text FROM reports JOIN reflections ON reflections.id = reflection "
-            "WHERE reflection = ? AND reports.owner = ?",
-            reflection, owner,
+        text = self.load(owner, reflection)["text"]
+        found = self._db.row("SELECT payload, text_hash FROM reports WHERE reflection = ?", reflection)
+        return (json.loads(found["payload"]), found["text_hash"] == text_hash(text)) if found else None
+
+    def _unquote(self, owner: str, reflection: str) -> None:
+        """Take what was quoted from a reflection out of the reports about the owner's other texts."""
+        quoting = self._db.rows(
+            "SELECT reflection, payload FROM reports WHERE owner = ? AND reflection <> ? "
+            "AND instr(payload, ?)",
+            owner, reflection, reflection,
         )  # fmt: skip
-        return (
-            (json.loads(found["payload"]), found["text_hash"] == text_hash(found["text"])) if found else None
-        )
+        for row in quoting:
+            payload = json.dumps(_without(json.loads(row["payload"]), reflection), ensure_ascii=False)
+            self._db.run("UPDATE reports SET payload = ? WHERE reflection = ?", payload, row["reflection"])
+
+    def change_report(self, owner: str, reflection: str, change: Callable[[Row], Row]) -> None:
+        """Change a stored report in one act; nothing happens where there is none."""
+        with self._db.act():
+            found = self.report(owner, reflection)
+            if found:
+                self._db.run(
+                    "UPDATE reports SET payload = ? WHERE reflection = ? AND owner = ?",
+                    json.dumps(change(found[0])), reflection, owner,
+                )  # fmt: skip
 
     # Vectors: the key is (owner, model, text), so nothing is shared between writers
 
@@ -121,45 +144,61 @@ class Reflections:
 
     def save_vectors(self, owner: str, reflection: str, model: str, vectors: dict[str, np.ndarray]) -> None:
         """Make ``vectors`` (by text hash) the ones this reflection has; earlier ones go."""
-        with self._db.act() as connection:
-            self._db.run("DELETE FROM vectors WHERE owner = ? AND reflection = ?", owner, reflection)
-            connection.conn.executemany(
-                "INSERT INTO vectors (owner, reflection, model, text_hash, vector) VALUES (?, ?, ?, ?, ?)",
-                [(owner, reflection, model, key, vector.tobytes()) for key, vector in vectors.items()],
-            )
+        with self._of(owner, reflection):
+            self._db.run("DELETE FROM vectors WHERE reflection = ?", reflection)
+            for key, vector in vectors.items():
+                self._db.run(
+                    "INSERT INTO vectors (owner, reflection, model, text_hash, vector) VALUES (?, ?, ?, ?, ?)",
+                    owner, reflection, model, key, np.asarray(vector, np.float32).tobytes(),
+                )  # fmt: skip
 
     # What the writer said: answers to questions, verdicts on themes
 
     def save_answer(self, owner: str, reflection: str, question: str, text: str, level: str) -> None:
-        self.load(owner, reflection)
-        self._db.run(
-            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reflection, question) "
-            "DO UPDATE SET text = excluded.text, level = excluded.level, changed = excluded.changed",
-            new_id(), owner, reflection, storable(question), storable(text), level, now(),
-        )  # fmt: skip
+        with self._of(owner, reflection):
+            self._db.run(
+                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reflection, question) "
+                "DO UPDATE SET text = excluded.text, level = excluded.level, changed = excluded.changed",
+                new_id(), owner, reflection, question, text, level, now(),
+            )  # fmt: skip
 
     def answers(self, owner: str, reflection: str) -> dict[str, str]:
-        return {
-            row["question"]: row["text"]
-            for row in self._db.rows(
-                "SELECT question, text FROM answers WHERE owner = ? AND reflection = ?", owner, reflection
-            )
-        }
+        self.load(owner, reflection)
+        rows = self._db.rows("SELECT question, text FROM answers WHERE reflection = ?", reflection)
+        return {row["question"]: row["text"] for row in rows}
+
+    def answers_of_concern(self, owner: str, reflection: str) -> list[tuple[str, str]]:
+        """Return level and text of the answers that carry a notice."""
+        rows = self._db.rows(
+            "SELECT level, text FROM answers WHERE owner = ? AND reflection = ? AND level <> 'none'",
+            owner, reflection,
+        )  # fmt: skip
+        return [(row["level"], row["text"]) for row in rows]
 
     def save_verdict(
         self, owner: str, reflection: str, theme: str, verdict: str, wording: str | None = None
     ) -> None:
         """Remember ``not_me`` or ``reworded`` on a theme of one reflection; ``lifted`` takes it back."""
-        self.load(owner, reflection)
-        self._db.run(
-            "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
-            owner, reflection, theme, verdict, storable(wording) if wording else None, now(),
-        )  # fmt: skip
+        with self._of(owner, reflection):
+            self._db.run(
+                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                owner, reflection, theme, verdict, wording or None, now(),
+            )  # fmt: skip
 
     def verdicts(self, owner: str, reflection: str) -> dict[str, Row]:
-        return {
-            row["theme"]: row
-            for row in self._db.rows(
-                "SELECT * FROM verdicts WHERE owner = ? AND reflection = ?", owner, reflection
-            )
-        }
+        self.load(owner, reflection)
+        rows = self._db.rows("SELECT * FROM verdicts WHERE reflection = ?", reflection)
+        return {row["theme"]: row for row in rows}
+
+
+def _without(value: Any, reflection: str) -> Any:
+    """Return a report's payload without the entries that name ``reflection``."""
+    if isinstance(value, dict):
+        return {key: _without(item, reflection) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, reflection) for item in value if not _names(item, reflection)]
+    return value
+
+
+def _names(item: Any, reflection: str) -> bool:
+    return isinstance(item, dict) and reflection in item.values()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from assistant.store.database import Database, new_id, now, storable
+from assistant.store.database import Database, new_id, now
 
 Row = dict[str, Any]
 
@@ -22,7 +22,7 @@ class Shares:
         with self._db.act():
             self._db.run(
                 "INSERT INTO shares (id, owner, pair, kind, part, payload, shared) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                share, owner, pair, kind, part, json.dumps(payload), now(),
+                share, owner, pair, kind, part, json.dumps(payload, ensure_ascii=False), now(),
             )  # fmt: skip
             for source in sorted(set(sources)):
                 self._db.run("INSERT INTO share_sources VALUES (?, ?)", share, source)
@@ -51,18 +51,18 @@ class Shares:
 
     def withdraw(self, owner: str, share: str) -> bool:
         """Erase a share's payload and keep the ledger row; return whether there was one to withdraw."""
-        changed = self._db.run(
-            "UPDATE shares SET payload = NULL, withdrawn = ? WHERE id = ? AND owner = ? AND withdrawn IS NULL",
-            now(), share, owner,
-        )  # fmt: skip
-        self._db.forget()
+        with self._db.act():
+            changed = self._db.run(
+                "UPDATE shares SET payload = NULL, part = '', withdrawn = ? WHERE id = ? AND owner = ? "
+                "AND withdrawn IS NULL",
+                now(), share, owner,
+            )  # fmt: skip
+            self._db.forget()
         return bool(changed)
 
     def add_reply(self, author: str, share: str, text: str) -> str:
         reply = new_id()
-        self._db.run(
-            "INSERT INTO replies VALUES (?, ?, ?, ?, ?)", reply, author, share, storable(text), now()
-        )
+        self._db.run("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", reply, author, share, text, now())
         return reply
 
     def replies(self, share: str) -> list[Row]:
@@ -92,9 +92,7 @@ class Shares:
         return {row["share"]: row for row in self._db.rows("SELECT * FROM marks WHERE owner = ?", owner)}
 
     def save_note(self, owner: str, pair: str, kind: str, text: str) -> None:
-        self._db.run(
-            "INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", owner, pair, kind, storable(text), now()
-        )
+        self._db.run("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?)", owner, pair, kind, text, now())
 
     def notes(self, owner: str, pair: str) -> dict[str, str]:
         rows = self._db.rows("SELECT kind, text FROM notes WHERE owner = ? AND pair = ?", owner, pair)

@@ -1,0 +1,129 @@
+"""Builds engines, store and pipeline from settings. The one place where parts meet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant import knowledge as library
+from assistant import prompting
+from assistant.accounts import Accounts
+from assistant.embedding import MiniLM
+from assistant.errors import MentoringError, ModelError
+from assistant.goals import GoalReader
+from assistant.knowledge import Knowledge
+from assistant.model import TextModel
+from assistant.model import prepare as preparing
+from assistant.model.local import LocalModel
+from assistant.model.server import ServerModel
+from assistant.pipeline import Pipeline
+from assistant.questions import QuestionBank
+from assistant.retrieval import KnowledgeIndex
+from assistant.safety import SafetyReader, load_weights
+from assistant.settings import Settings
+from assistant.sharing import Sharing
+from assistant.store import Store
+from assistant.themes import ThemeReader
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything a page needs; made once, shared by all requests, holding no person's state."""
+
+    settings: Settings
+    knowledge: Knowledge
+    store: Store
+    accounts: Accounts
+    sharing: Sharing
+    pipeline: Pipeline
+
+
+def application(settings: Settings, warm: bool = True) -> Application:
+    """Build the web application's parts; ``warm`` loads the engines in the background."""
+    store = Store(settings.database)
+    lines = pipeline(settings, store=store, use_model=True)
+    people = Accounts(store, settings.idle_hours, settings.session_days)
+    made = Application(
+        settings,
+        lines.knowledge,
+        store,
+        people,
+        Sharing(store, people, _ordinary_words(lines.knowledge)),
+        lines,
+    )
+    if warm:
+        threading.Thread(target=_warm, args=(lines,), daemon=True).start()
+    return made
+
+
+def accounts(settings: Settings) -> Accounts:
+    return Accounts(Store(settings.database), settings.idle_hours, settings.session_days)
+
+
+def pipeline(settings: Settings, store: Store | None = None, use_model: bool = True) -> Pipeline:
+    """Build the pipeline; a text model that cannot be had is said in ``model_fault``, not raised."""
+    known = library.load(organisation=settings.organisation)
+    embedder = MiniLM()
+    model, fault = _model(settings) if use_model else (None, None)
+    return Pipeline(
+        knowledge=known,
+        embedder=embedder,
+        safety_reader=SafetyReader(weights=load_weights()),
+        theme_reader=ThemeReader(WEIGHTS / "themes.safetensors"),
+        index=KnowledgeIndex(
+            list(known.passages.values()), embedder.encode, embedder.hash, settings.data / "index"
+        ),
+        bank=QuestionBank(known.questions),
+        goal_reader=GoalReader(),
+        prompts_hash=prompting.prompts_hash(),
+        store=store,
+        model=model,
+        model_fault=fault,
+    )
+
+
+def prepare(settings: Settings, say: Callable[[str], None]) -> None:
+    """Prepare the models once, saying how far it is; a second call finds all done.
+
+    Raises ModelError or EmbeddingError naming what is missing.
+    """
+    if settings.model == "bundled":
+        preparing.prepare(settings.models, on_progress=say)
+    lines = pipeline(settings, use_model=False)
+    lines.search("ready", 1)  # builds the knowledge index
+    say("The models are ready.")
+
+
+def _model(settings: Settings) -> tuple[TextModel | None, str | None]:
+    """Return the text model the settings name, or why there is none, in a sentence for the page."""
+    try:
+        if settings.model == "none":
+            return None, None
+        if settings.model.startswith(("http://", "https://")):
+            return ServerModel(settings.model, settings.allowed_model_hosts), None
+        if settings.model == "bundled":
+            return LocalModel(preparing.prepare(settings.models), preparing.FOLDER), None
+        return LocalModel(settings.model), None
+    except ModelError as error:
+        return None, str(error)
+
+
+def _ordinary_words(known: Knowledge) -> frozenset[str]:
+    """Return the lower-case words of the library: no names, even where a sentence starts with one."""
+    texts = [item.text for item in known.passages.values()] + [item.text for item in known.questions]
+    return frozenset(
+        word.strip(".,;:?!\"'()“”‘’") for text in texts for word in text.split() if word[:1].islower()
+    )
+
+
+def _warm(lines: Pipeline) -> None:
+    """Load what would make the first person wait; a fault shows when it is really needed."""
+    try:
+        lines.index.search(lines.embedder.encode(["Ready."])[0], 1)
+        lines.check_safety("Ready.")
+    except MentoringError:
+        return

@@ -1,0 +1,86 @@
+"""Text models behind one protocol: local weights, a server on this machine, or a script for tests.
+
+The protocol says nothing about where words come from, only what a caller may rely on. No engine
+is imported here; ``assistant.model.local`` imports transformers when the first text is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from assistant.errors import ModelError
+
+OnText = Callable[[int, str], None]  # (number of the hypothesis, its text so far)
+
+
+class Prompt(Protocol):
+    """What a model is asked: chat messages, and the marks after which an answer is complete."""
+
+    @property
+    def messages(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of role (system, user or assistant) and content, oldest first."""
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """An answer ends with the first of these; a line break is left out, a "?" stays in."""
+
+
+class TextModel(Protocol):
+    """Writes texts for a prompt. ``hash`` changes whenever the weights, or the server, would."""
+
+    @property
+    def name(self) -> str:
+        """The name that a report's provenance carries."""
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits."""
+
+    def generate(
+        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None = None
+    ) -> list[str]:
+        """Return ``count`` sampled answers, stripped, some perhaps empty or alike.
+
+        Each answer is as sampled: cut at a stop mark or at ``max_tokens``, otherwise untouched.
+        The same seed gives the same answers on the same machine where the engine can promise it.
+        ``on_text`` hears of every answer as it grows, or once when it is whole.
+
+        Raises ModelError when the model cannot be loaded, reached or read.
+        """
+
+
+def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    r"""Return ``text`` up to its first stop mark, stripped, and whether there was one.
+
+    A mark that is white space is left out, any other stays; white space before the first word
+    ends nothing.
+
+    >>> cut("\nWhat now? Because", ("\n", "?"))
+    ('What now?', True)
+    """
+    text = text.lstrip()
+    ends = []
+    for mark in stop:
+        at = text.find(mark)
+        if at >= 0:
+            ends.append(at if mark.isspace() else at + len(mark))
+    return (text[: min(ends)].rstrip(), True) if ends else (text.rstrip(), False)
+
+
+def short_hash(*parts: str | bytes) -> str:
+    """Return sixteen hex digits over ``parts``; moving a boundary between parts changes them."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def checked_count(count: int, max_tokens: int) -> None:
+    """Raise ModelError unless at least one answer of at least one token is asked for."""
+    if count < 1 or max_tokens < 1:
+        raise ModelError(
+            f"The text model was asked for {count} answers of {max_tokens} tokens. Ask for at least one of each."
+        )

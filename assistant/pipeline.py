@@ -1,0 +1,318 @@
+"""The order of the steps. Nothing is retrieved, generated or shown before the safety step."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from assistant import questions as question_step
+from assistant import reporting, verify
+from assistant.domain import (
+    EarlierMatch,
+    GoalReading,
+    PassageMatch,
+    Provenance,
+    Question,
+    Report,
+    SafetyFinding,
+    Span,
+    ThemeReading,
+)
+from assistant.embedding import Embedder, Vectors
+from assistant.errors import EmbeddingError, InputError
+from assistant.goals import GoalReader
+from assistant.knowledge import Knowledge
+from assistant.model import TextModel
+from assistant.questions import QuestionBank
+from assistant.retrieval import KnowledgeIndex, find_earlier
+from assistant.safety import SafetyReader
+from assistant.sentences import split
+from assistant.store import Store, text_hash
+from assistant.themes import ThemeReader
+
+PASSAGES = 5
+EARLIER = 3  # own earlier sentences brought back
+DRAFTS = 2  # the model's questions shown a theme and kind
+MORE = 6  # bank questions behind “more”
+NO_THEME = (
+    "Nothing here points clearly to one topic, so none is named; "
+    "add what happened and how it was for you, or take a question for any meeting."
+)
+OTHER_LANGUAGE = "This text seems to be in a language not known here; the language known is English."
+FIRST_THINGS_FIRST = "What you wrote matters more than a goal just now, so the goal stays as it is."
+
+
+@dataclass
+class Pipeline:
+    """The engines and the order they are asked in; safe to share between threads."""
+
+    knowledge: Knowledge
+    embedder: Embedder
+    safety_reader: SafetyReader
+    theme_reader: ThemeReader
+    index: KnowledgeIndex
+    bank: QuestionBank
+    goal_reader: GoalReader
+    prompts_hash: str
+    store: Store | None = None
+    model: TextModel | None = None
+    model_fault: str | None = None  # why there is no model, in a sentence for the page
+
+    # What a page or the command line asks for
+
+    def analyse(self, text: str, seed: int = 0, questions: bool = True, model: bool = True) -> Report:
+        """Read one text, storing nothing. The same text and seed give the same answer."""
+        sentences, vectors, finding, seconds = self._read_safely(text, None, None)
+        report = self._suggest(text, sentences, vectors, finding, seed, questions, (), seconds)
+        if (
+            questions
+            and model
+            and self.model is not None
+            and report.reading.themes
+            and finding.level == "none"
+        ):
+            with _timed(seconds, "questions"):
+                drafts = list(self.draft(text, report, seed))
+            report = replace(report, questions=_with_model(report.questions, drafts))
+        seconds["total"] = sum(value for step, value in seconds.items() if step != "total")
+        return replace(report, seconds=seconds)
+
+    def read_reflection(self, owner: str, reflection: str) -> dict[str, Any]:
+        """Read a stored reflection of ``owner``, store the report, and return it as stored."""
+        assert self.store is not None
+        row = self.store.reflections.load(owner, reflection)
+        sentences, vectors, finding, seconds = self._read_safely(row["text"], owner, reflection)
+        self.store.reflections.set_level(owner, reflection, finding.level)
+        dismissed = {
+            theme
+            for theme, verdict in self.store.reflections.verdicts(owner, reflection).items()
+            if verdict["verdict"] == "not_me"
+        }
+        report = self._suggest(row["text"], sentences, vectors, finding, 0, True, dismissed, seconds)
+        if finding.level == "none" and finding.understood:
+            report = replace(report, earlier=self._earlier(owner, reflection, vectors))
+        stored = reporting.stored_row(report, row["text"])
+        shown = {item.text for item in report.questions}
+        more = self.bank.more(report.reading.themes, finding, 0, shown)
+        stored["more"] = [reporting.question_row(item) for item in more[:MORE]]
+        stored["any"] = [reporting.question_row(item) for item in self.bank.choose((), finding, 0)]
+        stored["text"] = row["text"]  # the offsets are into this very text, whatever is written later
+        self.store.reflections.save_report(owner, reflection, row["text"], stored)
+        return stored
+
+    def draft(self, text: str, report: Report, seed: int = 0) -> Iterator[Question]:
+        """Yield the local model's questions for a report's themes, verified, as they are ready.
+
+        Yields nothing without a model, a theme, or under any notice. Raises ModelError.
+        """
+        if self.model is None or report.safety.level != "none" or not report.safety.understood:
+            return
+        themes = report.reading.themes
+        evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
+
+        def check(question: Question) -> list[str]:
+            return verify.check(text, question, self.bank.texts)
+
+        def rank(drafts: Sequence[Question]) -> list[Question]:
+            return verify.rank(drafts, self.embedder.encode([item.text for item in drafts]), evidence)
+
+        yield from question_step.draft(
+            self.model, themes, text, report.passages, seed,
+            finding=report.safety, check=check, rank=rank,
+            describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
+        )  # fmt: skip
+
+    def draft_reflection(self, owner: str, reflection: str) -> Iterator[list[dict[str, Any]]]:
+        """Yield the model's questions for a stored report, a longer list each time, stored as they come.
+
+        Raises AccessError, InputError when there is no report yet, ModelError.
+        """
+        assert self.store is not None
+        self.store.reflections.load(owner, reflection)
+        found = self.store.reflections.report(owner, reflection)
+        if not found:
+            raise InputError("Read the text first; then the local model can try.")
+        stored, _ = found
+        rows: list[dict[str, Any]] = []
+        places: dict[tuple[str | None, str], int] = {}
+        for question in self.draft(stored["text"], reporting.report_of(stored, self.knowledge), 0):
+            place = (question.theme, question.kind)
+            places[place] = places.get(place, 0) + 1
+            if places[place] > DRAFTS:
+                continue
+            rows.append(reporting.question_row(question))
+            yield self._keep_drafts(owner, reflection, rows)
+        if not rows:
+            yield self._keep_drafts(owner, reflection, rows)
+
+    def _keep_drafts(self, owner: str, reflection: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        assert self.store is not None
+        self.store.reflections.change_report(owner, reflection, lambda report: report | {"drafts": rows})
+        return rows
+
+    def check_safety(self, text: str) -> SafetyFinding:
+        """Read any writing from which something may be suggested; storing nothing."""
+        return self._read_safely(text, None, None)[2]
+
+    def refine_goal(self, goal: str, context: str | None) -> tuple[SafetyFinding, GoalReading]:
+        """Read safety over goal and context, then the goal; under any notice nothing is refined."""
+        finding = self.check_safety("\n".join(filter(None, [goal, context])))
+        if finding.level != "none":
+            return finding, replace(self._plain_goal(goal, context), abstained=FIRST_THINGS_FIRST)
+        if not finding.understood and finding.language != "unknown":
+            return finding, replace(self._plain_goal(goal, context), abstained=OTHER_LANGUAGE)
+        return finding, self.goal_reader.read(goal, context)
+
+    def find_reflections(self, owner: str, words: str) -> list[dict[str, Any]]:
+        """Return the owner's reflections, newest first; with words, those that hold or mean them."""
+        assert self.store is not None
+        rows = [row for row in self.store.reflections.list(owner) if row["text"].strip()]
+        if not words:
+            return rows
+        holding = [row for row in rows if words.lower() in row["text"].lower()]
+        try:
+            near = {
+                match.reflection_id for match in self._near(owner, self.embedder.encode([words]), rows, 10)
+            }
+        except EmbeddingError:
+            near = set()
+        return holding + [row for row in rows if row["id"] in near and row not in holding]
+
+    def search(self, words: str, limit: int) -> list[PassageMatch]:
+        """Return the passages nearest in meaning to some words, best first."""
+        if not words.strip():
+            raise InputError("Give a few words to search for.")
+        return self.index.search(self.embedder.encode([words])[0], limit)
+
+    # The steps
+
+    def _read_safely(
+        self, text: str, owner: str | None, reflection: str | None
+    ) -> tuple[list[Span], Vectors, SafetyFinding, dict[str, float]]:
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "safety"):
+            sentences = split(text)
+            finding = self.safety_reader.read(text, sentences, None)
+        if finding.level == "urgent":
+            return sentences, _no_vectors(self.embedder), finding, seconds
+        try:
+            with _timed(seconds, "embed"):
+                vectors = self._vectors([span.of(text) for span in sentences], owner, reflection)
+        except EmbeddingError:
+            return sentences, _no_vectors(self.embedder), replace(finding, rules_only=True), seconds
+        with _timed(seconds, "safety"):
+            finding = self.safety_reader.read(text, sentences, vectors)
+        return sentences, vectors, finding, seconds
+
+    def _suggest(
+        self,
+        text: str,
+        sentences: Sequence[Span],
+        vectors: Vectors,
+        finding: SafetyFinding,
+        seed: int,
+        questions: bool,
+        dismissed: Collection[str],
+        seconds: dict[str, float],
+    ) -> Report:
+        reading, abstained = ThemeReading(), None
+        with _timed(seconds, "themes"):
+            if finding.understood and finding.level != "urgent" and len(vectors) == len(sentences):
+                reading = self.theme_reader.read(text, sentences, vectors)
+                kept = tuple(theme for theme in reading.themes if theme.id not in dismissed)
+                reading = replace(reading, themes=kept)
+        if finding.level != "urgent":
+            abstained = OTHER_LANGUAGE if not finding.understood else None if reading.themes else NO_THEME
+        with _timed(seconds, "retrieve"):
+            passages = self.index.find(finding, reading.themes, sentences, vectors, PASSAGES)
+        chosen: tuple[Question, ...] = ()
+        with _timed(seconds, "questions"):
+            if questions:
+                chosen = self.bank.choose(reading.themes, finding, seed)
+        return Report(
+            safety=finding, reading=reading, passages=passages, questions=chosen, abstained=abstained,
+            provenance=self._provenance(), seconds=seconds,
+        )  # fmt: skip
+
+    def _vectors(self, texts: Sequence[str], owner: str | None, reflection: str | None) -> Vectors:
+        """Embed each different text once; an owner's stored vectors are used and kept."""
+        hashes = [text_hash(text) for text in texts]
+        known: dict[str, np.ndarray] = {}
+        if owner and self.store:
+            known = self.store.reflections.vectors(owner, self.embedder.hash, sorted(set(hashes)))
+        fresh = {key: text for key, text in zip(hashes, texts, strict=True) if key not in known}
+        for key, vector in zip(fresh, self.embedder.encode(list(fresh.values())), strict=True):
+            known[key] = vector
+        if owner and reflection and self.store:
+            self.store.reflections.save_vectors(
+                owner, reflection, self.embedder.hash, {key: known[key] for key in hashes}
+            )
+        return np.stack([known[key] for key in hashes]) if hashes else _no_vectors(self.embedder)
+
+    def _earlier(self, owner: str, reflection: str, vectors: Vectors) -> tuple[EarlierMatch, ...]:
+        """Find the writer's own earlier sentences; what carried a notice or is left alone stays away."""
+        assert self.store is not None
+        rows = [
+            row
+            for row in self.store.reflections.list(owner)
+            if row["id"] != reflection
+            and row["reported"]
+            and row["level"] == "none"
+            and not row["left_alone"]
+        ]
+        return self._near(owner, vectors, rows, EARLIER)
+
+    def _near(
+        self, owner: str, vectors: Vectors, rows: Sequence[dict[str, Any]], limit: int
+    ) -> tuple[EarlierMatch, ...]:
+        """Return the sentences of ``rows`` nearest to ``vectors``, one a reflection."""
+        assert self.store is not None
+        quotes = [(row["id"], span.of(row["text"])) for row in rows for span in split(row["text"])]
+        keys = [text_hash(quote) for _, quote in quotes]
+        stored = self.store.reflections.vectors(owner, self.embedder.hash, sorted(set(keys)))
+        held = [(item, stored[key]) for item, key in zip(quotes, keys, strict=True) if key in stored]
+        if not held:
+            return ()
+        return find_earlier(
+            vectors, np.stack([vector for _, vector in held]), [item for item, _ in held], limit
+        )
+
+    def _plain_goal(self, goal: str, context: str | None) -> GoalReading:
+        reading = self.goal_reader.read(goal, context)
+        return GoalReading(frame=reading.frame, type=reading.type)
+
+    def _provenance(self) -> Provenance:
+        model = f"{self.model.name}@{self.model.hash}" if self.model else "none"
+        return Provenance(
+            model, f"{self.embedder.name}@{self.embedder.hash}", self.knowledge.hash, self.prompts_hash
+        )
+
+
+def seed_for(seed: int, line_id: str) -> int:
+    """Return the seed of one line, so that it gives the same answer alone or in any batch."""
+    return int(hashlib.sha256(f"{seed}\0{line_id}".encode()).hexdigest()[:8], 16)
+
+
+def _with_model(bank: tuple[Question, ...], drafts: Sequence[Question]) -> tuple[Question, ...]:
+    """Put the model's first question of each theme and kind in the place of the bank's."""
+    places = {(item.theme, item.kind): item for item in reversed(drafts)}
+    return tuple(places.get((item.theme, item.kind), item) for item in bank)
+
+
+def _no_vectors(embedder: Embedder) -> Vectors:
+    return np.zeros((0, embedder.dimensions), np.float32)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - start

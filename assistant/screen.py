@@ -1,0 +1,163 @@
+"""What the first screen says about a reflection, and in which order. Pure: no page code, no engine.
+
+Personal matters come before professional steps; where someone may be treated unequally, the setting
+comes before the person. The command line keeps the order of centrality instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from assistant.knowledge import Knowledge
+
+Row = dict[str, Any]
+FIRST_SIDES = {"setting": 0, "personal": 1}
+MOST_THEMES = 2
+MOST_QUESTIONS = 5
+
+
+def first_screen(
+    row: Row,
+    text: str,
+    knowledge: Knowledge,
+    verdicts: Mapping[str, Row] | None = None,
+    answers: Mapping[str, str] | None = None,
+    taken: Sequence[str] = (),
+) -> Row:
+    """Return what a page draws from a stored report ``row`` about ``text``.
+
+    Keys: ``notice`` (or None), ``segments`` of the text with the number of the theme they show,
+    ``themes`` in the order to show, ``questions`` from no theme, ``passages``, ``earlier``.
+    """
+    verdicts, answers = verdicts or {}, answers or {}
+    themes = [theme for theme in row["themes"] if verdicts.get(theme["id"], {}).get("verdict") != "not_me"]
+    themes = in_order(themes, knowledge)[:MOST_THEMES]
+
+    def drawn(items: Sequence[Row]) -> list[Row]:
+        return [
+            item | {"answer": answers.get(item["text"], ""), "taken": item["text"] in taken} for item in items
+        ]
+
+    offered = row["questions"] if themes or not row["themes"] else row.get("any", [])
+    questions = drawn(offered[:MOST_QUESTIONS])
+    shown = {theme["id"] for theme in themes}
+    return {
+        "notice": _notice(row, knowledge),
+        "understood": row["understood"],
+        "segments": segments(text, themes),
+        "themes": [
+            _theme(number, theme, verdicts, questions, row, knowledge)
+            for number, theme in enumerate(themes, 1)
+        ],
+        "steps_after": _steps_after(themes, knowledge),
+        "questions": [item for item in questions if item["theme"] not in shown and item["theme"] is None],
+        "passages": [
+            passage_row(item["id"], knowledge) for item in row["passages"] if item["theme"] not in shown
+        ],
+        "earlier": row.get("earlier", []),
+        "more": drawn([item for item in row.get("more", []) if item["theme"] in shown | {None}]),
+        "drafts": drawn(row["drafts"]) if row.get("drafts") is not None else None,
+        "rules_only": row["safety"].get("rules_only", False),
+    }
+
+
+def in_order(themes: Sequence[Row], knowledge: Knowledge) -> list[Row]:
+    """Return the themes with the setting first, then the person, then the rest as central as they were."""
+    return sorted(themes, key=lambda theme: FIRST_SIDES.get(knowledge.guidance[theme["id"]].side, 2))
+
+
+def segments(text: str, themes: Sequence[Row]) -> list[Row]:
+    """Cut the text where evidence starts and ends; each piece knows the number of its theme, or 0.
+
+    >>> [s["text"] for s in segments("abc", [{"evidence": [{"start": 1, "end": 2}]}])]
+    ['a', 'b', 'c']
+    """
+    spans = sorted(
+        (part["start"], part["end"], number)
+        for number, theme in enumerate(themes, 1)
+        for part in theme["evidence"]
+    )
+    pieces: list[Row] = []
+    at = 0
+    for start, end, number in spans:
+        start = max(start, at)
+        if start >= end:
+            continue
+        pieces.append({"text": text[at:start], "number": 0})
+        pieces.append({"text": text[start:end], "number": number})
+        at = end
+    pieces.append({"text": text[at:], "number": 0})
+    return [piece for piece in pieces if piece["text"]]
+
+
+def _steps_after(themes: Sequence[Row], knowledge: Knowledge) -> bool:
+    """Say whether something personal stands before a professional step on this screen."""
+    sides = [knowledge.guidance[theme["id"]].side for theme in themes]
+    return len(sides) > 1 and sides[0] in FIRST_SIDES and sides[1] == "professional"
+
+
+def _theme(
+    number: int,
+    theme: Row,
+    verdicts: Mapping[str, Row],
+    questions: Sequence[Row],
+    row: Row,
+    knowledge: Knowledge,
+) -> Row:
+    guidance = knowledge.guidance[theme["id"]]
+    said = verdicts.get(theme["id"], {})
+    return {
+        "number": number,
+        "id": theme["id"],
+        "says": guidance.says,
+        "reworded": said.get("wording") or guidance.reworded,
+        "own_words": bool(said.get("wording")),
+        "quotes": [part["text"] for part in theme["evidence"]],
+        "questions": [item for item in questions if item["theme"] == theme["id"]],
+        "passages": [
+            passage_row(item["id"], knowledge) for item in row["passages"] if item["theme"] == theme["id"]
+        ],
+    }
+
+
+def passage_row(passage_id: str, knowledge: Knowledge) -> Row:
+    """Return a passage with its sources in words; one that left the library is named so."""
+    passage = knowledge.passages.get(passage_id)
+    if not passage:
+        return {"id": passage_id, "title": passage_id, "text": "", "sources": [], "strength": ""}
+    return {
+        "id": passage.id,
+        "title": passage.title,
+        "text": passage.text,
+        "strength": passage.strength,
+        "sources": [
+            {
+                "citation": knowledge.sources[key].citation,
+                "doi": knowledge.sources[key].doi,
+                "checked": knowledge.sources[key].checked == "seen",
+            }
+            for key in passage.sources
+        ],
+    }
+
+
+def _notice(row: Row, knowledge: Knowledge) -> Row | None:
+    level, kind = row["safety"]["level"], row["safety"]["kind"]
+    if not row["understood"] and level == "none":
+        level, kind = "none", "other-language"
+    elif level == "none":
+        return None
+    return notice_row(level, kind, knowledge)
+
+
+def notice_row(level: str, kind: str | None, knowledge: Knowledge) -> Row:
+    """Return the fixed notice for a finding with the people and services it points to."""
+    notice = knowledge.notice(level, kind)
+    return {
+        "level": level,
+        "title": notice.title,
+        "paragraphs": [part.strip() for part in notice.body.split("\n\n") if part.strip()],
+        "reviewed_by": notice.reviewed_by,
+        "pointers": [knowledge.pointers[key] for key in notice.pointers],
+    }

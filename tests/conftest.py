@@ -1,0 +1,198 @@
+"""What the tests share: a store on a temporary folder, three people, a small embedder, and no network."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from argon2 import PasswordHasher
+
+from assistant.accounts import Accounts
+from assistant.embedding import Vectors
+from assistant.sharing import Sharing
+from assistant.store import Store, text_hash
+
+PASSWORD = "three words do"
+MARK = "MARKER7f3a"
+VECTOR = np.arange(384, dtype=np.float32)
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class HashingEmbedder:
+    """Unit vectors from the words of a text alone: the same words give the same vector, at no cost."""
+
+    name = "hashing"
+    hash = "hashing-384"
+    dimensions = 384
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        self.encoded += texts
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            for word in re.findall(r"\w+", text.lower()) or [""]:
+                digest = hashlib.sha256(word.encode("utf-8", "replace")).digest()
+                row[int.from_bytes(digest[:4], "big") % self.dimensions] += 1 if digest[4] % 2 else -1
+            row[0] += not row.any()
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+
+
+@dataclass(frozen=True)
+class People:
+    """Ids: ana is the mentee and ben the mentor of ``pair``; eve has nothing to do with them."""
+
+    ana: str
+    ben: str
+    eve: str
+    pair: str
+
+
+def traces(store: Store, words: str) -> int:
+    """Count the words in every byte of the database file and the files beside it."""
+    folder = store.database.path.parent
+    return sum(path.read_bytes().count(words.encode()) for path in folder.iterdir())
+
+
+def planted(store: Store, owner: str, words: str) -> dict[str, str]:
+    """Fill every private table of ``owner`` with ``words``; return the ids by kind."""
+    reflection = store.reflections.save(owner, f"{words} text")
+    store.reflections.save_report(owner, reflection, f"{words} text", {"quote": words})
+    store.reflections.save_vectors(owner, reflection, "m", {text_hash(words): VECTOR})
+    store.reflections.save_answer(owner, reflection, f"{words} asked", f"{words} answered", "none")
+    store.reflections.save_verdict(owner, reflection, "trust", "reworded", f"{words} wording")
+    goal = store.goals.save(owner, f"{words} goal", f"{words} context")
+    store.goals.save_reading(owner, goal, {"refined": words}, "none")
+    store.goals.save_wording(owner, goal, f"{words} settled")
+    meeting = store.meetings.open(owner)["id"]
+    item = store.meetings.add_item(
+        owner, meeting, {"kind": "question", "text": f"{words}?", "quote": words, "reflection": reflection}
+    )
+    store.meetings.set_wants(owner, meeting, words)
+    held = {"reflection": reflection, "goal": goal, "meeting": meeting, "item": item}
+    store.meetings.close(owner, meeting, f"{words} take", f"{words} do", "")
+    return held | {"action": store.meetings.actions(owner, meeting)[0]["id"]}
+
+
+def at_once(*acts: Callable[[], object]) -> list[BaseException]:
+    """Run each act in a thread of its own; return what they raised."""
+    faults: list[BaseException] = []
+    gate = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        gate.wait()
+        try:
+            act()
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return faults
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "data.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def cheap_hasher() -> PasswordHasher:
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture
+def accounts(store: Store, cheap_hasher: PasswordHasher) -> Accounts:
+    return Accounts(store, hasher=cheap_hasher)
+
+
+@pytest.fixture
+def sharing(store: Store, accounts: Accounts) -> Sharing:
+    return Sharing(store, accounts, frozenset({"the", "then", "my", "what", "how", "i"}))
+
+
+@pytest.fixture
+def people(accounts: Accounts) -> People:
+    first = accounts.first_code()
+    assert first
+    ana = accounts.sign_up(first, "Ana", PASSWORD).id
+    ben = accounts.sign_up(accounts.signup_code("mentor"), "Ben", PASSWORD).id
+    eve = accounts.sign_up(accounts.signup_code("mentee"), "Eve", PASSWORD).id
+    pair = accounts.join_pair(ben, accounts.pair_code(ana, "mentee"))["id"]
+    return People(ana, ben, eve, pair)
+
+
+@pytest.fixture
+def ana(people: People) -> str:
+    return people.ana
+
+
+@pytest.fixture
+def ben(people: People) -> str:
+    return people.ben
+
+
+@pytest.fixture
+def eve(people: People) -> str:
+    return people.eve
+
+
+@pytest.fixture
+def pair(people: People) -> str:
+    return people.pair
+
+
+@pytest.fixture
+def embedder() -> HashingEmbedder:
+    return HashingEmbedder()
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    return CHECKOUT
+
+
+def _outside(address: object) -> bool:
+    if not isinstance(address, tuple):  # a local socket file
+        return False
+    host = str(address[0])
+    try:
+        return not ipaddress.ip_address(host.split("%")[0]).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that would leave this machine."""
+    for name in ("connect", "connect_ex"):
+        real = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: object, real: object = real) -> object:
+            if _outside(address):
+                raise AssertionError(f"a test tried to reach {address}")
+            return real(self, address)  # type: ignore[operator]
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+
+@pytest.fixture(autouse=True)
+def shared_models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that use the real models share the prepared ones of the checkout."""
+    if request.node.get_closest_marker("models") and not os.environ.get("MENTORING_MODELS"):
+        monkeypatch.setenv("MENTORING_MODELS", str(CHECKOUT / ".cache" / "models"))

@@ -1,0 +1,103 @@
+"""Assembles the web application and serves it. Gradio is one component inside it, behind the guard."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+
+from assistant import assemble
+from assistant.assemble import Application
+from assistant.errors import SettingsError
+from assistant.settings import Settings
+from ui import files, goals, keeper, meeting, mentor, mine, sharing, signin, write
+from ui.guard import App, Guard
+from ui.words import strings
+
+PAGES = {
+    "/": write.build,
+    "/meeting": meeting.build,
+    "/goals": goals.build,
+    "/mine": mine.build,
+    "/sharing": sharing.build,
+    "/mentor": mentor.build,
+    "/keeper": keeper.build,
+}
+OTHERS = ("/welcome", "/sign-out", "/delete-account", "/download", "/meeting.md", "/meeting/print")
+HEAD = '<link rel="stylesheet" href="/own/app.css"><script src="/own/app.js"></script>'
+
+
+def build(site: Application) -> App:
+    """Return the whole ASGI application for ``site``."""
+    private = site.settings.data / "tmp"
+    private.mkdir(mode=0o700, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(private)
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    # Gradio withdraws its own, permissive CORS where the parent application has one.
+    api.add_middleware(CORSMiddleware, allow_origins=[])
+    api.include_router(signin.routes(site))
+    api.include_router(files.routes(site))
+    mounted = gr.mount_gradio_app(
+        api, _blocks(site), path="/", auth_dependency=_who, run_history=False, footer_links=[], show_error=False,
+        max_file_size="1mb", enable_monitoring=False, pwa=False, ssr_mode=False, mcp_server=False,
+        app_kwargs={"openapi_url": None}, allowed_paths=[], head=HEAD, theme=_theme(),
+    )  # fmt: skip
+    return Guard(mounted, site.accounts, (*PAGES, *OTHERS), site.settings.allowed_hosts)
+
+
+def _blocks(site: Application) -> gr.Blocks:
+    with gr.Blocks(
+        analytics_enabled=False, title=strings()["common"]["title"], delete_cache=(3600, 3600)
+    ) as demo:
+        PAGES["/"](site, demo)
+    for path, make in PAGES.items():
+        if path != "/":
+            with demo.route(path.strip("/").capitalize(), path, show_in_navbar=False):
+                make(site, demo)
+    # Drop what Gradio remembers of a tab once it closes; without this it keeps typed text in memory.
+    demo.queue(default_concurrency_limit=16, max_size=200, api_open=False)
+    return demo
+
+
+def _who(request: Request) -> str | None:
+    """Return the id of the person whom the guard found behind the sign-in."""
+    person = request.scope.get("state", {}).get("person")
+    return person.id if person else None
+
+
+def _theme() -> gr.themes.Base:
+    return gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+
+
+def serve(settings: Settings) -> None:
+    """Run the application until it is stopped; prints its address and, the first time, a code."""
+    logging.basicConfig(level=logging.WARNING)
+    os.umask(0o077)
+    try:
+        site = assemble.application(settings)
+        app = build(site)
+    except OSError as error:
+        raise SettingsError(f"The application cannot start ({error}). Run `mentoring doctor`.") from error
+    _say_where(site)
+    uvicorn.run(
+        app, host=settings.host, port=settings.port, access_log=False, log_level="warning", server_header=False,
+        forwarded_allow_ips="127.0.0.1",
+    )  # fmt: skip
+
+
+def _say_where(site: Application) -> None:
+    settings = site.settings
+    host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host
+    lines = [f"Open http://{host}:{settings.port}", f"Data: {settings.data}"]
+    code = site.accounts.first_code()
+    if code:
+        lines.append(f"Nobody has an account yet. Make the first one at /sign-up with this code: {code}")
+    if site.pipeline.model_fault:
+        lines.append(site.pipeline.model_fault)
+    lines.append("Stop with Ctrl+C.")
+    print("\n".join(lines), file=sys.stderr, flush=True)

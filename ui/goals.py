@@ -1,0 +1,127 @@
+"""Goals: as the person says them, one way to word them, and the wording they settle on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from assistant import goals as goal_step
+from assistant import reporting, screen
+from assistant.accounts import Person
+from assistant.assemble import Application
+from assistant.errors import InputError
+from ui import share_panel
+from ui.page import Given, Outcome, Page
+from ui.words import render, strings
+
+Row = dict[str, Any]
+NEW = {"id": "", "goal": "", "context": "", "reading": None, "wording": None}
+
+
+class Goals:
+    def __init__(self, site: Application) -> None:
+        self.site = site
+        self.goals = site.store.goals
+        self.meetings = site.store.meetings
+        self.words = strings()["goals"]
+
+    def open(self, person: Person, given: Given) -> Outcome:
+        unsettled = next((row for row in self.goals.list(person.id) if not row["wording"]), None)
+        return Outcome(self.draw(person, unsettled["id"] if unsettled else ""))
+
+    def draw(self, person: Person, goal_id: str = "", panel: str = "") -> str:
+        """Return the page with one goal open on the sheet and all others beside it."""
+        goal = self.goals.load(person.id, goal_id) if goal_id else self._new(person)
+        reading = goal["reading"]
+        taken = self.meetings.items(person.id, self.meetings.open(person.id)["id"])
+        texts = {item["text"] for item in taken}
+        every = [
+            row | {"taken": (row["wording"] or row["goal"]) in texts}
+            for row in self.goals.list(person.id)
+            if row["goal"].strip()
+        ]
+        notices = []
+        if reading and reading["safety"]["level"] != "none":
+            notices = [
+                screen.notice_row(reading["safety"]["level"], reading["safety"]["kind"], self.site.knowledge)
+            ]
+        return render(
+            "goals.html", "goals", goal=goal, reading=reading, goals=every, notices=notices, panel=panel,
+            pieces=_pieces(reading["refined"]) if reading and reading["refined"] else [],
+            step=_pieces(reading["first_step"]) if reading and reading["first_step"] else [],
+            complete=bool(reading) and not reading["missing"] and not notices,
+            open=goal_step.missing_as_questions(reading["missing"]) if reading and reading["missing"] else [],
+        )  # fmt: skip
+
+    def _new(self, person: Person) -> Row:
+        """Return an empty goal, made at once so that typing has a place to be saved to."""
+        empty = next((row for row in self.goals.list(person.id) if not row["goal"].strip()), None)
+        return empty or self.goals.load(person.id, self.goals.save(person.id, "", ""))
+
+    def save(self, person: Person, given: Given) -> Outcome:
+        row = self.goals.load(person.id, given.need("goal"))
+        goal, context = row["goal"], row["context"]
+        if given.text("field") == "context":
+            context = given.text("text")
+        else:
+            goal = given.text("text")
+        self.goals.save(person.id, goal, context, row["id"])
+        return Outcome(saved=row["id"])
+
+    def look(self, person: Person, given: Given) -> Outcome:
+        """Read the goal, safety first, and offer a wording."""
+        goal, context = given.text("words").strip(), given.text("context").strip()
+        if not goal:
+            raise InputError("Write the goal first, as you would say it.")
+        goal_id = self.goals.save(person.id, goal, context, given.need("goal"))
+        finding, reading = self.site.pipeline.refine_goal(goal, context or None)
+        self.goals.save_reading(person.id, goal_id, reporting.goal_row(finding, reading), finding.level)
+        return Outcome(self.draw(person, goal_id))
+
+    def use(self, person: Person, given: Given) -> Outcome:
+        """Keep the offered wording with the fields as the person filled them."""
+        wording = given.text("wording").strip()
+        step = given.text("step").strip()
+        if not wording:
+            raise InputError("The wording is empty. Fill it in, or keep your own.")
+        lines = [wording, f"{self.words['first_step']}: {step}"] if step else [wording]
+        self.goals.save_wording(person.id, given.need("goal"), "\n".join(lines))
+        return Outcome(self.draw(person), self.words["kept"])
+
+    def keep(self, person: Person, given: Given) -> Outcome:
+        row = self.goals.load(person.id, given.need("goal"))
+        self.goals.save_wording(person.id, row["id"], row["goal"])
+        return Outcome(self.draw(person), self.words["kept"])
+
+    def take(self, person: Person, given: Given) -> Outcome:
+        row = self.goals.load(person.id, given.need("goal"))
+        item = {"kind": "goal", "text": row["wording"] or row["goal"], "origin": "own"}
+        self.meetings.add_item(person.id, self.meetings.open(person.id)["id"], item)
+        return Outcome(self.draw(person))
+
+    def delete(self, person: Person, given: Given) -> Outcome:
+        self.goals.delete(person.id, given.need("goal"))
+        return Outcome(self.draw(person))
+
+
+def _pieces(text: str) -> list[Row]:
+    """Cut a wording into what is said and what is proposed, the brackets left out."""
+    pieces, at = [], 0
+    for span in goal_step.proposals(text):
+        pieces += [
+            {"field": False, "text": text[at : span.start]},
+            {"field": True, "text": span.of(text).strip("[]")},
+        ]
+        at = span.end
+    return [*pieces, {"field": False, "text": text[at:]}]
+
+
+def build(site: Application, demo: gr.Blocks) -> None:
+    acts = Goals(site)
+
+    def redraw(person: Person, given: Given, panel: str) -> str:
+        return acts.draw(person, panel=panel)
+
+    names = ("open", "save", "look", "use", "keep", "take", "delete")
+    Page(site, demo, "goals", {name: getattr(acts, name) for name in names} | share_panel.acts(site, redraw))
