@@ -68,7 +68,7 @@ def pipeline(settings: Settings, store: Store | None = None, use_model: bool = T
     """Build the pipeline; a text model that cannot be had is said in ``model_fault``, not raised."""
     known = library.load(organisation=settings.organisation)
     embedder = MiniLM()
-    model, fault = _model(settings) if use_model else (None, None)
+    model, fault = text_model(settings) if use_model else (None, None)
     return Pipeline(
         knowledge=known,
         embedder=embedder,
@@ -98,7 +98,7 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     say("The models are ready.")
 
 
-def _model(settings: Settings) -> tuple[TextModel | None, str | None]:
+def text_model(settings: Settings) -> tuple[TextModel | None, str | None]:
     """Return the text model the settings name, or why there is none, in a sentence for the page."""
     try:
         if settings.model == "none":

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from assistant.domain import Span
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’-][^\W\d_]+)*(?!\w)")
 _ENDING = re.compile(r"['’](?:s|d|m|ll|re|ve)?$", re.IGNORECASE)  # of "Priya's", "she'll"; not of "O'Brien"
 _NOT = re.compile(r"n['’]t$", re.IGNORECASE)
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sister|Brother|Chef|Aunt|Uncle|Auntie)\.?\s+$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from assistant.domain import (
     ThemeReading,
 )
 from assistant.embedding import Embedder, Vectors
-from assistant.errors import EmbeddingError, InputError
+from assistant.errors import EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
 from assistant.model import TextModel
@@ -77,9 +77,9 @@ class Pipeline:
             and report.reading.themes
             and finding.level == "none"
         ):
-            with _timed(seconds, "questions"):
+            with _timed(seconds, "questions"), suppress(ModelError):  # then the bank's questions stand
                 drafts = list(self.draft(text, report, seed))
-            report = replace(report, questions=_with_model(report.questions, drafts))
+                report = replace(report, questions=_with_model(report.questions, drafts))
         seconds["total"] = sum(value for step, value in seconds.items() if step != "total")
         return replace(report, seconds=seconds)
 

@@ -149,8 +149,8 @@ class Sharing:
     def received(self, viewer: str, share: str) -> dict[str, Any]:
         """Return one share that stands and was made for ``viewer``. Raises AccessError otherwise."""
         row = self._store.shares.by_id(share)
-        if row and row["payload"] is not None and row["withdrawn"] is None and row["owner"] != viewer:
-            self._accounts.pair(viewer, row["pair"])
+        theirs = {pair["id"] for pair in self._accounts.pairs(viewer)}
+        if row and row["payload"] is not None and row["owner"] != viewer and row["pair"] in theirs:
             seen = {key: row[key] for key in ("id", "pair", "kind", "payload")}
             return seen | {"day": row["shared"][:10]}
         raise AccessError("This is not shared with you, or not any more.")

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from assistant.domain import RankedTheme, Span, Theme, ThemeReading
 from assistant.errors import EmbeddingError, ModelError
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating]
 MAX_NAMED = 2  # the contract allows four; the first two are the ones that can be trusted so far
 MAX_SPANS = 3
 LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidence
@@ -39,7 +40,7 @@ _CLAUSE = re.compile(
 def word_ids(text: str, size: int) -> npt.NDArray[np.int64]:
     """Return the distinct hashed words, word pairs and stems of ``text``, each below ``size``."""
     words = _WORD.findall(text.lower().replace("’", "'"))
-    pairs = {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)}
+    pairs = {f"{a} {b}" for a, b in pairwise(words)}
     stems = {f"#{w[:5]}" for w in words if len(w) > 5}
     return np.array(sorted({zlib.crc32(t.encode()) % size for t in {*words, *pairs, *stems}}), np.int64)
 
@@ -94,7 +95,7 @@ class ThemeReader:
         try:
             with safe_open(weights, "np") as file:
                 meta = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}
+                tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
             self.ids: tuple[str, ...] = tuple(json.loads(meta["themes"]))
             self.hash = meta["data_hash"]
             self._load(tensors, int(meta["members"]))
@@ -139,12 +140,9 @@ class ThemeReader:
         readings = [member.read(vectors) for member in self._members]
         mean = vectors.mean(0)
         mean = mean / max(float(np.linalg.norm(mean)), 1e-6)
-        parts = [
-            sum(text_logits for text_logits, _ in readings) / len(readings),
-            mean @ self._mean + self._mean_bias,
-            self.word_logits(text),
-        ]
-        return np.stack(parts, 1), sum(scores for _, scores in readings) / len(readings)
+        attention = np.mean([logits for logits, _ in readings], axis=0)
+        parts = [attention, mean @ self._mean + self._mean_bias, self.word_logits(text)]
+        return np.stack(parts, 1), np.mean([scores for _, scores in readings], axis=0)
 
     def word_logits(self, text: str) -> Array:
         """Return what the words alone say for each theme, (25,)."""

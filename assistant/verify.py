@@ -161,7 +161,7 @@ _CLOSED = re.compile(
 )
 _CLAUSE = re.compile(r"\s*[,:;–—]\s+|\s+[–—-]\s+|(?<=[.!?…])[\"']?\s+")
 _TWO = re.compile(
-    rf"(?:,|;)? (?:and|or|but) (?:{_WH}|when|where) (?:{_AUX}|\w+ {_AUX}|else|part|of|would|can)\b"
+    rf"[,;] (?:and|or) (?:{_WH}|when|where)\b| (?:and|or|but) (?:{_WH}|when|where) (?:{_AUX}|\w+ {_AUX}|else|part|of|would|can)\b"
 )
 
 ALLOWED_NAMES = frozenset("i i'm i'd i'll i've ok mr mrs ms miss dr prof sir".split())  # pronoun and titles
@@ -176,8 +176,8 @@ _NUMBERS = {
 
 # Words that say nothing about this text in particular, however often it uses them.
 COMMON = frozenset(
-    """able about above across actual actually after again against ago all almost alone along already also although
-    always among another any anyone anything anyway around away back because become been before behind being
+    """the and are but am able about above across actual actually after again against ago all almost alone along already also although
+    always among another any anyone anything anyway around ask away back because become been before behind being
     below beside best better between beyond both believe better bring came can cannot career choose colleague colleagues come could day days decide decided decision decisions develop did different
     difficult does doing done down during each either else end enough even ever every everyone everything exactly
     experience far feel feeling feelings feels felt few find first for from gave get getting give given goal goals
@@ -214,7 +214,7 @@ def reasons(text: str, question: str, kind: QuestionKind, others: Collection[str
         *_shape(plain, lower),
         *(reason for reason, pattern in _PATTERNS if pattern.search(_unquoted(lower))),
         *_words(plain, _straight(text)),
-        *_addressee(_unquoted(lower), kind),
+        *_addressee(_unquoted(lower), _straight(text).lower(), kind),
         *_copies(lower, _straight(text).lower(), others),
     ]
     return list(dict.fromkeys(found))
@@ -310,18 +310,20 @@ def _number_known(number: str, low: str) -> bool:
     return any(re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", low) for name in names)
 
 
-def _addressee(bare: str, kind: QuestionKind) -> Iterable[str]:
+def _addressee(bare: str, text: str, kind: QuestionKind) -> Iterable[str]:
     words = set(_WORD.findall(bare))
     first = words & {"i", "my", "me", "mine", "myself", "i'm", "i'd", "i've", "i'll"}
+    both = words & {"we", "our", "ours", "us"}
     second = words & {"you", "your", "yours", "yourself", "you're", "you've", "you'd", "you'll"}
+    elsewhere = re.search(
+        r"\byour mentor\b|(?<!be )\bmy mentor\b|\byou (?:wrote that|mentioned that)\b", bare
+    )
     if kind == "reflect" and (first or not second):
         yield "wrong_addressee"
-    if kind == "ask":
-        spoken_to = re.search(
-            r"\byour mentor\b|(?<!be )\bmy mentor\b|\byou (?:wrote that|mentioned|described)\b", bare
-        )
-        if spoken_to or not (first or second or words & {"we", "our", "us"}):
-            yield "wrong_addressee"
+    if kind == "ask" and (elsewhere or not (first or both)):  # the writer asks, so the writer is in it
+        yield "wrong_addressee"
+    if re.search(r"\byour mentees?\b", bare) and "mentee" not in text:  # who writes of no mentee has none
+        yield "wrong_addressee"
 
 
 def _copies(lower: str, text: str, others: Collection[str]) -> Iterable[str]:
@@ -360,7 +362,10 @@ def _stem(word: str) -> str:
 
 def _tells(word: str) -> bool:
     """Return whether a word of question and text ties the two together."""
-    return (len(word) > 2 or word.isdigit()) and word.removesuffix("'s") not in COMMON
+    return (len(word) > 2 or word.isdigit()) and _stem(word) not in _COMMON_STEMS
+
+
+_COMMON_STEMS = frozenset(_stem(word) for word in COMMON)
 
 
 def _straight(text: str) -> str:
@@ -369,4 +374,4 @@ def _straight(text: str) -> str:
 
 def _unquoted(text: str) -> str:
     """Return the draft without what it quotes: the writer's words are not the draft's own."""
-    return re.sub(r'"[^"]*"', '"…"', text)
+    return _QUOTED.sub('"…"', text)

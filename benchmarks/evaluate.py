@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,7 @@ def run_command(options: list[str], inputs: list[Line]) -> list[Line]:
         file.write_text("".join(json.dumps(line) + "\n" for line in inputs), "utf-8")
         call = [sys.executable, "-m", "assistant", *options, str(file)]
         try:
-            done = subprocess.run(
-                call, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=TIMEOUT
-            )
+            done = subprocess.run(call, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=TIMEOUT)
         except subprocess.TimeoutExpired as error:
             raise EvaluationError(f"{options[0]} ran longer than {TIMEOUT} seconds.") from error
     if done.returncode:
@@ -111,9 +110,7 @@ def theme_cases(pairs: Sequence[tuple[Line, Line]]) -> list[sc.ThemeCase]:
 
 def level_cases(pairs: Sequence[tuple[Line, Line]], field: str) -> list[sc.LevelCase]:
     """Return (annotated, answered) levels; an answer without a level counts as ``none``."""
-    return [
-        sc.LevelCase(gold[field], line.get("safety", {}).get("level", "none")) for gold, line in pairs
-    ]
+    return [sc.LevelCase(gold[field], line.get("safety", {}).get("level", "none")) for gold, line in pairs]
 
 
 def goal_cases(pairs: Sequence[tuple[Line, Line]]) -> list[sc.GoalCase]:
@@ -146,7 +143,10 @@ def _table(rows: Sequence[str]) -> list[str]:
 
 
 def _counts_table(title: str, counts: Mapping[str, sc.Counts]) -> list[str]:
-    lines = [f"| {title} | annotated | answered | precision | recall | F1 |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        f"| {title} | annotated | answered | precision | recall | F1 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for name, c in counts.items():
         sizes = f"{c.hits + c.missed} | {c.hits + c.false}"
         lines.append(f"| {name} | {sizes} | {rate(c.precision)} | {rate(c.recall)} | {rate(c.f1)} |")
@@ -174,9 +174,9 @@ def theme_section(cases: Sequence[sc.ThemeCase], ids: Sequence[str]) -> list[str
 
 def safety_section(name: str, cases: Sequence[sc.LevelCase]) -> list[str]:
     """Return the lines about the safety levels of one set."""
-    rows = [_row(f"recall of {v}", cases, lambda c, v=v: sc.level_recall(c, v)) for v in sc.LEVELS]
+    rows = [_row(f"recall of {v}", cases, partial(sc.level_recall, level=v)) for v in sc.LEVELS]
     rows += [
-        _row(f"false alarms: {v}, of lower levels", cases, lambda c, v=v: sc.level_false_alarms(c, v))
+        _row(f"false alarms: {v}, of lower levels", cases, partial(sc.level_false_alarms, level=v))
         for v in ("support", "urgent")
     ]
     table = sc.confusion(cases)

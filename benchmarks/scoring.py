@@ -281,7 +281,9 @@ def _evidence_faults(line: Mapping[str, Any], text: str) -> list[str]:
         spans = [(e["start"], e["end"]) for e in theme["evidence"]]
         if not 1 <= len(spans) <= 3:
             faults.append(f"{theme['id']}: {len(spans)} spans")
-        if not _inside(text, spans) or any(text[e["start"] : e["end"]] != e["text"] for e in theme["evidence"]):
+        if not _inside(text, spans) or any(
+            text[e["start"] : e["end"]] != e["text"] for e in theme["evidence"]
+        ):
             faults.append(f"{theme['id']}: a span is not the text it quotes")
         if any(sum(s.start < high and s.end > low for s in sentences) > 2 for low, high in spans):
             faults.append(f"{theme['id']}: a span over more than two sentences")

@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from argon2 import PasswordHasher
+from sqlite_utils import Database as Connection
+from sqlite_utils import Migrations
 
+from assistant import migrations
 from assistant.accounts import Accounts
 from assistant.embedding import Vectors
 from assistant.sharing import Sharing
-from assistant.store import Store, text_hash
+from assistant.store import Store, database, text_hash
 
 PASSWORD = "three words do"
 MARK = "MARKER7f3a"
@@ -102,6 +105,27 @@ def at_once(*acts: Callable[[], object]) -> list[BaseException]:
     for thread in threads:
         thread.join()
     return faults
+
+
+def old_database(path: Path) -> None:
+    """Make a database as the first migration left it, with a person and a reflection."""
+    first = Migrations("mentoring")
+    first(name="m001_first")(migrations.m001_first)
+    old = Connection(path)
+    first.apply(old)
+    old.execute("INSERT INTO people (id, name, password, created) VALUES ('p', 'ana', 'x', '2026')")
+    old.execute("INSERT INTO reflections (id, owner, text, created, changed) VALUES ('r','p','Old.','1','1')")
+    old.close()
+
+
+def with_next(monkeypatch: pytest.MonkeyPatch, migration: Callable[[Connection], object]) -> None:
+    """Put one more migration at the end of the history."""
+    history = Migrations("mentoring")
+    for item in migrations.history._migrations:
+        history(name=item.name)(item.fn)
+    history(name="m999_next")(migration)  # type: ignore[type-var]
+    monkeypatch.setattr(database, "history", history)
+    monkeypatch.setattr(migrations, "history", history)
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ def _lines(path: str) -> list[dict[str, object]]:
 DEV = _lines("benchmarks/evals/goals.dev.jsonl")
 SEED = _lines("training/data/goals.seed.jsonl")
 NUMBERS = (
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty "
-    "hundred thousand once twice half monday tuesday wednesday thursday friday saturday sunday january "
-    "february march april june july august september october november december"
+    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty "
+    "fifty hundred thousand once twice half monday tuesday wednesday thursday friday saturday sunday "
+    "january february march april june july august september october november december"
 ).split()
 
 
@@ -75,9 +75,9 @@ def _assert_nothing_invented(reading: GoalReading, goal: str, context: str | Non
         ("this autumn I'll finally learn to say no", "To learn to say no this autumn, I will "),
         ("Feedback - get more of it", 'As a start on "Feedback - get more of it", I will '),
         ("avoid meetings that waste my time", "For a better way of dealing with meetings that waste my time"),
-        ("reduce overtime to 2 hours a week", "Until [the end of next month], I will keep overtime to 2 hours a"),
+        ("reduce overtime to 2 hours a week", "Until [the end of next month], I will keep overtime to 2 hours"),
         ("stop procrastinating and start writing", "To start writing, I will "),
-        ("Write a novel. I have an idea about two sisters and a lamp.", "I will write a novel. I have an idea"),
+        ("Write a novel. I have an idea about two sisters and a lamp.", "I will write a novel. I have"),
         ("i am too shy", 'As a start on "I am too shy", I will '),
     ],
 )  # fmt: skip
@@ -145,7 +145,9 @@ def test_an_unreachable_goal_gets_a_smaller_start_and_a_borrowed_one_a_reason() 
 
 
 def test_a_complete_goal_is_left_alone() -> None:
-    reading = READER.read("Until 4 July I will ask one question in every Monday call and note the answer.", "")
+    reading = READER.read(
+        "Until 4 July I will ask one question in every Monday call and note the answer.", ""
+    )
     assert reading.missing == ()
     assert (reading.refined, reading.first_step, reading.check, reading.origin) == (None, None, None, None)
 
@@ -184,7 +186,9 @@ def test_every_refinement_keeps_the_promises(line: dict[str, object]) -> None:
         assert reading.missing == ()
         return
     assert reading.origin == "template"
-    assert reading.first_step is not None and re.match(r"(?:If|When) .+, (?:then )?I will ", reading.first_step)
+    assert reading.first_step is not None and re.match(
+        r"(?:If|When) .+, (?:then )?I will ", reading.first_step
+    )
     assert reading.check is not None and reading.check.endswith("?") and reading.check.count("?") == 1
     assert len(reading.check.split()) <= 25 and re.match(r"(?:What|Which|How|When|By what)\b", reading.check)
     assert reading.refined[0].isupper() and reading.refined.endswith(".")
@@ -193,8 +197,8 @@ def test_every_refinement_keeps_the_promises(line: dict[str, object]) -> None:
 
 
 WORDS = st.sampled_from(
-    ["stop", "not", "be", "I", "want", "to", "my", "boss", "learn", "by", "May", "no more", "less", "7", "Tom",
-     "meetings", "[x]", "because", "says", "better", "\n", "-", "1.", "avoid", "being", "late", "get", "and"]
+    ["stop", "not", "be", "I", "want", "to", "my", "boss", "learn", "by", "May", "no more", "less", "7",
+     "Tom", "meetings", "[x]", "because", "says", "better", "\n", "-", "1.", "avoid", "being", "late", "get", "and"]
 )  # fmt: skip
 
 
@@ -216,7 +220,9 @@ def test_no_text_raises(goal: str) -> None:
     assert (reading.refined is None) or reading.missing
 
 
-@pytest.mark.parametrize("unit", ["a ", "my ", "by ", "no ", "1,", "I want ", "the end of ", "not be so ", "\n- "])
+@pytest.mark.parametrize(
+    "unit", ["a ", "my ", "by ", "no ", "1,", "I want ", "the end of ", "not be so ", "\n- "]
+)
 def test_long_input_is_read_in_a_moment(unit: str) -> None:
     begun = time.perf_counter()
     READER.read(unit * (100_000 // len(unit)), unit * (100_000 // len(unit)))

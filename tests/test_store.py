@@ -7,15 +7,13 @@ import json
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MARK, VECTOR, at_once, planted, traces
+from conftest import MARK, VECTOR, at_once, old_database, planted, traces, with_next
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database as Connection
-from sqlite_utils import Migrations
 
 from assistant import migrations
 from assistant.errors import AccessError, StoreError
@@ -141,8 +139,7 @@ def test_deleting_a_goal_leaves_no_byte_of_it(store, ana):
     store.goals.save_wording(ana, goal, MARK)
     assert traces(store, MARK)
     store.goals.delete(ana, goal)
-    assert traces(store, MARK) == 0
-    assert store.goals.list(ana) == []
+    assert (traces(store, MARK), store.goals.list(ana)) == (0, [])
 
 
 def test_no_copy_of_a_deleted_text_stays_behind_after_many_changes(store, ana):
@@ -295,27 +292,6 @@ def test_a_thread_that_ended_keeps_no_connection_open(store):
 
 def test_two_programs_may_make_the_same_database_at_once(tmp_path):
     assert at_once(*[lambda: Store(tmp_path / "data.sqlite").close()] * 4) == []
-
-
-def old_database(path: Path) -> None:
-    """Make a database as the first migration left it, with a person and a reflection."""
-    first = Migrations("mentoring")
-    first(name="m001_first")(migrations.m001_first)
-    old = Connection(path)
-    first.apply(old)
-    old.execute("INSERT INTO people (id, name, password, created) VALUES ('p', 'ana', 'x', '2026')")
-    old.execute("INSERT INTO reflections (id, owner, text, created, changed) VALUES ('r','p','Old.','1','1')")
-    old.close()
-
-
-def with_next(monkeypatch: pytest.MonkeyPatch, migration: Callable[[Connection], object]) -> None:
-    """Put one more migration at the end of the history."""
-    history = Migrations("mentoring")
-    for item in migrations.history._migrations:
-        history(name=item.name)(item.fn)
-    history(name="m999_next")(migration)  # type: ignore[type-var]
-    monkeypatch.setattr(database, "history", history)
-    monkeypatch.setattr(migrations, "history", history)
 
 
 def test_a_database_at_the_first_migration_is_brought_up_to_date(tmp_path, monkeypatch):

@@ -38,8 +38,8 @@ STRENGTH = {"urgent": 0.3, "raised": 0.3, "kinds": 3.0}  # inverse of the L2 pen
 BACKGROUND_WEIGHT = 0.3  # of a reflection's sentence beside a safety text's: there are ten times more
 DECIDING_WEIGHT = 3.0  # of a sentence that decided: there are ten times fewer
 # Thresholds: as low as these shares of texts, called so by the classifier alone in cross-validation, allow.
-MOST_FALSE_URGENT = 0.02  # of harmless safety texts, nearly all of them twins of alarming ones
-MOST_FALSE_SUPPORT = 0.06  # of the same
+MOST_FALSE_URGENT = 0.05  # of harmless safety texts, nearly all of them twins of alarming ones
+MOST_FALSE_SUPPORT = 0.10  # of the same
 MOST_BACKGROUND = 0.03  # of ordinary reflections, either level
 LEVELS = ("none", "support", "urgent")
 

@@ -24,7 +24,8 @@ from sklearn.linear_model import LogisticRegression
 from assistant.domain import Span
 from assistant.embedding import MiniLM
 from assistant.sentences import split
-from assistant.themes import GUARD, GUARDED, MAX_NAMED, ThemeReader, word_ids
+from assistant.themes import ThemeReader, word_ids
+from training import theme_results as results
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "training" / "data"
@@ -34,17 +35,7 @@ RESULTS = ROOT / "training" / "results-themes.md"
 CACHE = ROOT / ".cache" / "train_themes.npz"
 DATE, SEED = "2026-11-21", 20261121
 FOLDS, MEMBERS, HIDDEN, WORDS = 6, 2, 256, 1 << 15
-PERSONAL = (
-    *GUARDED,
-    "setbacks_resilience",
-    "motivation_meaning",
-    "wellbeing_stress",
-    "work_life_balance",
-    GUARD,
-)
-TARGET, PERSONAL_TARGET, SUPPORT, FLOOR = 0.6, 0.75, 12, 0.3
-UNEQUAL = 0.05  # share of the belonging texts that may wrongly get a guarded theme
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -78,12 +69,10 @@ def load() -> Corpus:
     quotes = [(i, ids.index(t["id"]), t["evidence"]) for i, row in enumerate(flat) for t in row["themes"]]
     for i, k, _ in quotes:
         labels[i, k] = 1
-    marks = [np.zeros((len(s), len(ids))) for s in sentences]
+    marks: list[Array] = [np.zeros((len(s), len(ids))) for s in sentences]
     for i, k, quote in quotes:
         marks[i][:, k] = _carrying(texts[i], sentences[i], quote)
-    return Corpus(
-        ids, texts, sentences, embed(texts, sentences, digest), labels, marks, quotes, fold, digest
-    )
+    return Corpus(ids, texts, sentences, embed(texts, sentences, digest), labels, marks, quotes, fold, digest)
 
 
 def _carrying(text: str, sentences: list[Span], quote: str) -> Array:
@@ -91,7 +80,13 @@ def _carrying(text: str, sentences: list[Span], quote: str) -> Array:
     start = text.index(quote)
     end = start + len(quote)
     shared = [min(end, s.end) - max(start, s.start) for s in sentences]
-    return np.array([v > 0 and 2 * v >= min(s.end - s.start, end - start) for v, s in zip(shared, sentences)], float)
+    return np.array(
+        [
+            v > 0 and 2 * v >= min(s.end - s.start, end - start)
+            for v, s in zip(shared, sentences, strict=True)
+        ],
+        float,
+    )
 
 
 def embed(texts: list[str], sentences: list[list[Span]], digest: str) -> list[npt.NDArray[np.float32]]:
@@ -101,7 +96,7 @@ def embed(texts: list[str], sentences: list[list[Span]], digest: str) -> list[np
     if CACHE.is_file() and str((kept := np.load(CACHE))["key"]) == key:
         flat = kept["vectors"]
     else:
-        flat = model.encode([s.of(t) for t, own in zip(texts, sentences) for s in own])
+        flat = model.encode([s.of(t) for t, own in zip(texts, sentences, strict=True) for s in own])
         CACHE.parent.mkdir(exist_ok=True)
         np.savez(CACHE, key=key, vectors=flat)
     return np.split(flat, np.cumsum([len(s) for s in sentences])[:-1])
@@ -146,7 +141,7 @@ def _weighted(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:
 
 def train_words(corpus: Corpus, mask: Mask) -> dict[str, Array]:
     """Logistic regression on hashed words; quotes count as short texts of their theme alone."""
-    texts = [t for t, own in zip(corpus.texts, mask) if own]
+    texts = [t for t, own in zip(corpus.texts, mask, strict=True) if own]
     quotes = [(k, q) for i, k, q in corpus.quotes if mask[i]]
     rows = _rows(texts)
     idf = np.log((1 + len(texts)) / (1 + np.asarray(rows.sum(0)).ravel()))
@@ -168,17 +163,27 @@ class Net(torch.nn.Module):
         self.inputs, self.hidden = torch.nn.Dropout(0.1), torch.nn.Dropout(0.4)
 
     def forward(self, x: torch.Tensor, m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """x (b, n, 384), m (b, n): text logits, attention and sentence logits."""
-        x = self.inputs(x) * 10
+        """x (b, n, 384), m (b, n): text logits, attention and sentence logits.
+
+        Only real sentences pass the hidden layer; most of a padded batch is padding.
+        """
+        x, real = self.inputs(x) * 10, m > 0
         mean = (x * m[..., None]).sum(1) / m.sum(1, keepdim=True)
-        hidden = self.hidden(torch.relu(self.own(x) + self.context(mean)[:, None]))
-        scores, look = self.score(hidden), self.look(hidden).masked_fill(m[..., None] == 0, -1e4)
-        return (torch.softmax(look, 1) * scores).sum(1) + self.bias, look, scores
+        of = real.nonzero()[:, 0]
+        hidden = self.hidden(torch.relu(self.own(x[real]) + self.context(mean)[of]))
+        scores, look = self.score(hidden), self.look(hidden)
+        shape = (*m.shape, scores.shape[1])
+        all_scores = torch.zeros(shape).index_put((real,), scores)
+        all_look = torch.full(shape, -1e4).index_put((real,), look)
+        return (torch.softmax(all_look, 1) * all_scores).sum(1) + self.bias, all_look, all_scores
 
 
 def _batch(corpus: Corpus, rows: npt.NDArray[np.int64]) -> list[torch.Tensor]:
     n = max(len(corpus.vectors[i]) for i in rows)
-    x, marks = np.zeros((len(rows), n, 384), np.float32), np.zeros((len(rows), n, len(corpus.ids)), np.float32)
+    x, marks = (
+        np.zeros((len(rows), n, 384), np.float32),
+        np.zeros((len(rows), n, len(corpus.ids)), np.float32),
+    )
     m = np.zeros((len(rows), n), np.float32)
     for at, i in enumerate(rows):
         x[at, : len(corpus.vectors[i])], m[at, : len(corpus.vectors[i])] = corpus.vectors[i], 1
@@ -242,14 +247,16 @@ def save(path: Path, tensors: dict[str, Array], corpus: Corpus) -> None:
         "date": DATE,
         "seed": str(SEED),
         "embedding": MiniLM.name,
-        "thresholds": json.dumps(dict(zip(corpus.ids, np.round(tensors["thresholds"], 4).tolist()))),
+        "thresholds": json.dumps(
+            dict(zip(corpus.ids, np.round(tensors["thresholds"], 4).tolist(), strict=True))
+        ),
         "calibration": "logistic regression on unseen hands' logits, a bias each theme",
     }
     path.parent.mkdir(exist_ok=True)
     save_file(kept, path, about)
 
 
-# --- calibration, on what readers say of hands they were not trained on
+# --- what readers say of hands they were not trained on
 
 
 @dataclass
@@ -288,91 +295,6 @@ def read_unseen(corpus: Corpus, scratch: Path) -> Unseen:
     return found
 
 
-def calibrate(logits: Array, labels: Array) -> tuple[Array, Array]:
-    """Return the weights of the three readers, the same for all themes, and a bias each theme."""
-    n, k, parts = logits.shape
-    each = sparse.csr_matrix(np.tile(np.eye(k), (n, 1)))
-    x = sparse.hstack([sparse.csr_matrix(logits.reshape(-1, parts)), each]).tocsr()
-    fit = LogisticRegression(C=1.0, max_iter=2000).fit(x, labels.ravel())
-    return fit.coef_[0][:parts], fit.coef_[0][parts:] + fit.intercept_[0]
-
-
-def threshold(scores: Array, right: Array, target: float) -> float:
-    """Return the lowest score above which ``target`` of at least SUPPORT texts are right.
-
-    One imagined error steadies small counts. Where the target is out of reach, the score of the
-    best precision, as long as that is one half; else 2, which names the theme never.
-    """
-    order = np.argsort(-scores)
-    count = np.arange(1, len(order) + 1)
-    precision = np.cumsum(right[order]) / (count + 1)
-    usable = (count >= SUPPORT) & (scores[order] >= FLOOR)
-    reached = np.flatnonzero(usable & (precision >= target))
-    if len(reached):
-        return float(scores[order[reached[-1]]])
-    best = int(np.argmax(np.where(usable, precision, 0)))
-    return float(scores[order[best]]) if usable[best] and precision[best] >= 0.5 else 2.0
-
-
-def thresholds(corpus: Corpus, scores: Array, rows: Mask) -> Array:
-    """Return each theme's threshold, chosen on ``rows``; stricter for the personal themes."""
-    target = [PERSONAL_TARGET if t in PERSONAL else TARGET for t in corpus.ids]
-    return np.array([threshold(scores[rows, k], corpus.labels[rows, k], t) for k, t in enumerate(target)])
-
-
-def name(corpus: Corpus, scores: Array, limits: Array, guard: float) -> Mask:
-    """Return which themes would be named, (n, 25), as ThemeReader does before it looks for evidence."""
-    above = scores >= limits
-    guarded = scores[:, corpus.ids.index(GUARD)] >= guard
-    for theme in GUARDED:
-        above[guarded, corpus.ids.index(theme)] = False
-    rank = np.argsort(np.argsort(-np.where(above, scores, -1), 1), 1)
-    return above & (rank < MAX_NAMED)
-
-
-def wrongly_guarded(corpus: Corpus, named: Mask) -> float:
-    """Return the share of texts about belonging that wrongly get one of the guarded themes."""
-    columns = [corpus.ids.index(t) for t in GUARDED]
-    about = corpus.labels[:, corpus.ids.index(GUARD)] > 0
-    return float((named & (corpus.labels == 0))[about][:, columns].any(1).mean())
-
-
-def guard_score(corpus: Corpus, scores: Array, limits: Array) -> float:
-    """Return the highest belonging score from which the guarded themes must be held back."""
-    for guard in (1.1, *np.arange(0.5, 0.02, -0.02)):
-        if wrongly_guarded(corpus, name(corpus, scores, limits, guard)) <= UNEQUAL:
-            break
-    return float(guard)
-
-
-def evidence_numbers(corpus: Corpus, found: Unseen) -> tuple[Array, float]:
-    """Return (share of words, floor, margin) and how often the best sentence carries the quote."""
-
-    def best(share: float) -> tuple[float, Array]:
-        own = [(i, k, found.marks[i][:, k] + share * found.words[i][:, k]) for i, k, _ in corpus.quotes]
-        hits = np.mean([corpus.marks[i][int(np.argmax(s)), k] for i, k, s in own])
-        return float(hits), np.array([s.max() for _, _, s in own])
-
-    share = max((0.0, 0.1, 0.2, 0.4, 0.8), key=lambda v: best(v)[0])
-    hits, tops = best(share)
-    return np.array([share, np.percentile(tops, 1), 1.0]), hits
-
-
-# --- the results page
-
-
-def scored(corpus: Corpus, scores: Array) -> str:
-    """Return table cells: micro, macro F1 at one threshold for all (best on these folds), recall@3."""
-    y, rank = corpus.labels, np.argsort(np.argsort(-scores, 1), 1)
-    best = (0.0, 0.0)
-    for cut in np.quantile(scores, np.linspace(0.85, 0.99, 57)):
-        p = (scores > cut) & (rank < 3)
-        both, each = (p * y).sum(0), p.sum(0) + y.sum(0)
-        best = max(best, (2 * both.sum() / each.sum(), float(np.mean(2 * both / each))))
-    first = np.take_along_axis(y, np.argmax(scores, 1)[:, None], 1)[y.any(1)].mean()
-    return f"{best[0]:.3f} | {best[1]:.3f} | {(y * (rank < 3)).sum() / y.sum():.3f} | {first:.3f}"
-
-
 def nearest_definition(corpus: Corpus) -> Array:
     """Return cosines of each text's mean sentence vector to each theme's name and meaning."""
     groups = yaml.safe_load((ROOT / "knowledge" / "themes.yaml").read_text("utf-8"))
@@ -406,80 +328,26 @@ def approaches(corpus: Corpus, found: Unseen, scores: Array) -> dict[str, Array]
     }
 
 
-def held_out_names(corpus: Corpus, found: Unseen) -> Mask:
-    """Name each fold with calibration, thresholds and guard chosen on the other folds."""
-    named = np.zeros(corpus.labels.shape, bool)
-    for fold in range(FOLDS):
-        rows = corpus.fold != fold
-        mix, bias = calibrate(found.logits[rows], corpus.labels[rows])
-        scores = 1 / (1 + np.exp(-(found.logits @ mix + bias)))
-        limits = thresholds(corpus, scores, rows)
-        named[~rows] = name(corpus, scores, limits, guard_score(corpus, scores, limits))[~rows]
-    return named
-
-
-def page(corpus: Corpus, named: Mask, cells: dict[str, str], chosen: dict[str, Array], hits: float) -> str:
-    """Return training/results-themes.md."""
-    y, personal = corpus.labels > 0, [t in PERSONAL for t in corpus.ids]
-    right = named & y
-    some = y.any(1)
-    lines = [
-        "# Theme reader: figures of the training run",
-        "",
-        f"{DATE}, two processor cores, seed {SEED}, {len(corpus.texts)} texts, data {corpus.hash}. Six folds; "
-        "each writing hand's file stands on one side, so all figures are for unseen hands.",
-        "",
-        "F1 with one threshold for all themes, the best on these folds, at most three themes a text.",
-        "",
-        "| approach | micro-F1 | macro-F1 | recall@3 | first right |",
-        "| --- | --- | --- | --- | --- |",
-        *(f"| {name} | {row} |" for name, row in cells.items()),
-        "",
-        f"## Named themes: at most {MAX_NAMED}, calibration and thresholds from the other folds",
-        "",
-        f"- precision {right.sum() / named.sum():.2f}, recall {right.sum() / y.sum():.2f}, micro-F1 "
-        f"{2 * right.sum() / (named.sum() + y.sum()):.2f}",
-        f"- personal themes: precision {right[:, personal].sum() / named[:, personal].sum():.2f}, recall "
-        f"{right[:, personal].sum() / y[:, personal].sum():.2f}",
-        f"- coverage: a theme is named in {named[some].any(1).mean():.2f} of the texts that have one; none "
-        f"in {(~named[~some].any(1)).mean():.2f} of those that have none",
-        f"- texts about belonging that wrongly get {', '.join(GUARDED)}: {wrongly_guarded(corpus, named):.3f}",
-        f"- the best-scored sentence carries the annotated quote in {hits:.2f} of the labels",
-        f"- mixture {np.round(chosen['mix.weight'], 2).tolist()} (attention, mean, words), guard "
-        f"{chosen['guard'][0]:.2f}, evidence (share of words, floor, margin) "
-        f"{np.round(chosen['evidence'], 2).tolist()}",
-        "",
-        "| theme | labelled | named | precision | recall | threshold |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for k, theme in enumerate(corpus.ids):
-        n, hit = named[:, k].sum(), right[:, k].sum()
-        shown = f"{hit / n:.2f}" if n else "–"
-        lines.append(
-            f"| {theme} | {y[:, k].sum()} | {n} | {shown} | {hit / y[:, k].sum():.2f} | "
-            f"{chosen['thresholds'][k]:.2f} |"
-        )
-    return "\n".join([*lines, ""])
-
-
 def main() -> int:
     """Train, calibrate, save and report."""
     corpus = load()
     found = read_unseen(corpus, CACHE.with_name("fold.safetensors"))
-    mix, bias = calibrate(found.logits, corpus.labels)
+    mix, bias = results.calibrate(found.logits, corpus.labels)
     scores = 1 / (1 + np.exp(-(found.logits @ mix + bias)))
-    limits = thresholds(corpus, scores, np.ones(len(scores), bool))
-    evidence, hits = evidence_numbers(corpus, found)
+    limits = results.thresholds(corpus, scores, np.ones(len(scores), bool))
+    evidence, hits = results.evidence_numbers(corpus, found)
     chosen = {
         "mix.weight": mix,
         "mix.bias": bias,
         "thresholds": limits,
-        "guard": np.array([guard_score(corpus, scores, limits)]),
+        "guard": np.array([results.guard_score(corpus, scores, limits)]),
         "evidence": evidence,
     }
     save(WEIGHTS, train_all(corpus, np.ones(len(scores), bool)) | chosen, corpus)
-    cells = {name: scored(corpus, s) for name, s in approaches(corpus, found, scores).items()}
-    RESULTS.write_text(page(corpus, held_out_names(corpus, found), cells, chosen, hits), "utf-8")
+    cells = {name: results.scored(corpus, s) for name, s in approaches(corpus, found, scores).items()}
+    RESULTS.write_text(
+        results.page(corpus, results.held_out_names(corpus, found), cells, chosen, hits, DATE, SEED), "utf-8"
+    )
     return 0
 
 

@@ -45,9 +45,9 @@ def build(site: Application) -> App:
     mounted = gr.mount_gradio_app(
         api, _blocks(site), path="/", auth_dependency=_who, run_history=False, footer_links=[], show_error=False,
         max_file_size="1mb", enable_monitoring=False, pwa=False, ssr_mode=False, mcp_server=False,
-        app_kwargs={"openapi_url": None}, allowed_paths=[], head=HEAD, theme=_theme(),
+        app_kwargs={"openapi_url": None}, allowed_paths=[], theme=_theme(),
     )  # fmt: skip
-    return Guard(mounted, site.accounts, (*PAGES, *OTHERS), site.settings.allowed_hosts)
+    return Guard(mounted, site.accounts, (*PAGES, *OTHERS), site.settings.allowed_hosts, HEAD)
 
 
 def _blocks(site: Application) -> gr.Blocks:

@@ -55,8 +55,14 @@ _HEADERS = {
 class Guard:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: App, accounts: Accounts, pages: tuple[str, ...], hosts: tuple[str, ...]) -> None:
-        """``pages``: the paths of the application's own pages; ``hosts``: names allowed besides loopback."""
+    def __init__(
+        self, app: App, accounts: Accounts, pages: tuple[str, ...], hosts: tuple[str, ...], head: str = ""
+    ) -> None:
+        """``pages``: the paths of the application's own pages; ``hosts``: names allowed besides loopback.
+
+        ``head`` goes into the head of Gradio's pages, which would otherwise add it too late.
+        """
+        self._head = head.encode()
         self._app = app
         self._accounts = accounts
         self._pages = frozenset(pages)
@@ -87,7 +93,7 @@ class Guard:
             await _answer(send, 403, b"This belongs to another sign-in. Reload the page.")
         else:
             scope["headers"] = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
-            await self._app(scope, _replay(body, receive), _Dressed(send, request.path).send)
+            await self._app(scope, _replay(body, receive), _Dressed(send, request.path, self._head).send)
 
     def _refusal(self, request: _Request) -> tuple[int, bytes] | None:
         """Refuse a foreign host, a foreign origin, and every path that no page needs."""
@@ -211,8 +217,9 @@ async def _answer(send: Send, status: int, text: bytes, location: str | None = N
 class _Dressed:
     """Adds the security headers; holds an HTML page back to name its inline scripts in the policy."""
 
-    def __init__(self, send: Send, path: str) -> None:
+    def __init__(self, send: Send, path: str, head: bytes) -> None:
         self._send = send
+        self._head = head
         self._keep = path.startswith(("/assets/", "/static/", "/own/"))
         self._start: Message | None = None
         self._held: list[bytes] = []
@@ -234,6 +241,8 @@ class _Dressed:
             if message.get("more_body"):
                 return
             body = b"".join(self._held)
+            if b"gradio_config" in body:
+                body = body.replace(b"</head>", self._head + b"</head>", 1)
             headers = [item for item in self._start["headers"] if item[0].lower() != b"content-length"]
             headers += [
                 (b"content-security-policy", policy(body)),

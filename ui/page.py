@@ -20,8 +20,12 @@ from assistant.errors import InputError, MentoringError
 from ui.words import render, strings
 
 log = logging.getLogger("mentoring")
-_WIRE = "mentoring.wire(element, trigger, watch, [{events}]);"
-_NOTE = "watch('value', () => mentoring.noted(element)); mentoring.noted(element);"
+# Gradio may run these before the page's own script has arrived.
+_WHEN_THERE = "const go = () => window.mentoring ? ({act}) : setTimeout(go, 20); go();"
+_WIRE = _WHEN_THERE.format(act="mentoring.wire(element, trigger, watch, [EVENTS])")
+_NOTE = "watch('value', () => window.mentoring?.noted(element)); " + _WHEN_THERE.format(
+    act="mentoring.noted(element)"
+)
 
 
 class Given(dict[str, Any]):
@@ -66,12 +70,17 @@ class Page:
         """
         self.site = site
         self.name = name
-        gr.HTML(render("header.html", "common", active=name, links=_links()), elem_id="header", apply_default_css=False, padding=False)
+        gr.HTML(
+            render("header.html", "common", active=name, links=_links()),
+            elem_id="header",
+            apply_default_css=False,
+            padding=False,
+        )
         events = ", ".join(f"'do_{event}'" for event in acts if event != "open")
         self.view = gr.HTML(
             render("waiting.html", name),
             elem_id="view",
-            js_on_load=_WIRE.format(events=events),
+            js_on_load=_WIRE.replace("EVENTS", events),
             apply_default_css=False,
             padding=False,
         )

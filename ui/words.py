@@ -16,12 +16,21 @@ def strings() -> dict[str, Any]:
     return yaml.safe_load((files("ui") / "strings.yaml").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
+class _WordsFirst(Environment):
+    """Jinja, but ``s.copy`` is the word called copy, not the method of dict."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @cache
 def _environment() -> Environment:
     def source(name: str) -> str:
         return (files("ui") / "templates" / name).read_text(encoding="utf-8")
 
-    return Environment(
+    return _WordsFirst(
         loader=FunctionLoader(source),
         autoescape=True,
         undefined=StrictUndefined,

@@ -36,8 +36,11 @@ _FOR_TO = re.compile(
 _ADVERB = re.compile(r"^(?:\w{3,}ly|finally|just|also|really|always|again)$", re.IGNORECASE)
 _ING = re.compile(r"^[a-z]{2,}ing$", re.IGNORECASE)
 _DOUBLED = frozenset(
-    "run get stop plan begin cut let put set sit win swim quit chat submit commit refer admit step drop hit shop map "
-    "skip cap log tap dig trim hug jog travel model label cancel control bid beg slip nag snap".split()
+    (
+        "run get stop plan begin cut let put set sit win swim quit chat submit commit refer admit step "
+        "drop hit shop map skip cap log tap dig trim hug jog travel model label cancel control bid beg "
+        "slip nag snap"
+    ).split()
 )
 
 

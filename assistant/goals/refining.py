@@ -12,9 +12,12 @@ from assistant.goals.phrases import Aim, Phrases
 from assistant.goals.rules import Pattern, Rules
 
 LONG_AIM = 10  # words: behind a longer aim, the person's own time goes to the front of the sentence
-_COUNT = re.compile(r"(?<![\w.,:])\d[\d.,]*\d(?![\w:%])(?! ?(?:per ?cent|points|euros?|dollars|pounds|kg|km|years?|months?|weeks?|days?|hours?|minutes?)\b)(?= [a-z]+)")
+_COUNT = re.compile(
+    r"(?<![\w.,:])\d[\d.,]*\d(?![\w:%])(?= [a-z]+)"
+    r"(?! ?(?:per ?cent|points|euros?|dollars|pounds|kg|km|years?|months?|weeks?|days?|hours?|minutes?)\b)"
+)
 # Behind one of these, "until next month" would seem to belong to the wrong verb.
-_APART = re.compile(r"\b(?:before|when|that|what|whom|who|which|look forward|like to)\b|,")
+_APART = re.compile(r"\b(?:before|when|that|what|whom|who|whoever|which|look forward|like to)\b|,")
 
 
 @dataclass(frozen=True, slots=True)

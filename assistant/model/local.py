@@ -213,7 +213,7 @@ def fast_dtype() -> str:
     """Return bfloat16 where the processor multiplies it in hardware, float32 elsewhere."""
     import torch
 
-    found: dict[str, Any] = torch.cpu.get_capabilities()
+    found = torch.cpu.get_capabilities()
     return "bfloat16" if any(found.get(key) for key in ("avx512_bf16", "amx_bf16", "bf16")) else "float32"
 
 

@@ -1,0 +1,226 @@
+"""The order of the steps, with scripted engines: what is stored, stopped, kept and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant import knowledge
+from assistant.domain import RankedTheme, Span, Theme, ThemeReading
+from assistant.embedding import Vectors
+from assistant.errors import AccessError, EmbeddingError, InputError, ModelError
+from assistant.goals import GoalReader
+from assistant.knowledge import Knowledge
+from assistant.model.scripted import ScriptedModel
+from assistant.pipeline import Pipeline
+from assistant.questions import QuestionBank
+from assistant.retrieval import KnowledgeIndex
+from assistant.safety import SafetyReader
+from assistant.store import Store
+from tests.conftest import HashingEmbedder
+
+TEXT = "I opened the form on Monday. I closed it again. Next year, I told myself."
+DANGER = "The week was long. I do not want to live any more and I think about ending my life."
+HARASSED = "My boss touches me and makes remarks about my body every day. I cannot go on working there."
+FOREIGN = "Ich habe heute lange gearbeitet und weiß nicht, wie ich mit meinem Chef darüber reden soll."
+
+
+class ScriptedThemes:
+    """Names one theme, shown by the second sentence; counts how often it was asked."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = ids or ("self_confidence",)
+        self.asked = 0
+
+    def read(self, text: str, sentences: Sequence[Span], vectors: Vectors) -> ThemeReading:
+        self.asked += 1
+        themes = tuple(Theme(name, 0.8, (sentences[1],)) for name in self.ids if len(sentences) > 1)
+        return ThemeReading(themes, tuple(RankedTheme(name, 0.5) for name in self.ids))
+
+
+class BrokenEmbedder(HashingEmbedder):
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        raise EmbeddingError("The embedding model failed.")
+
+
+@pytest.fixture(scope="module")
+def known() -> Knowledge:
+    return knowledge.load()
+
+
+@pytest.fixture
+def lines(known: Knowledge, store: Store, embedder: HashingEmbedder, tmp_path: Path) -> Pipeline:
+    passages = list(known.passages.values())
+    return Pipeline(
+        knowledge=known,
+        embedder=embedder,
+        safety_reader=SafetyReader(),
+        theme_reader=ScriptedThemes(),  # type: ignore[arg-type]
+        index=KnowledgeIndex(passages, embedder.encode, embedder.hash, tmp_path / "index"),
+        bank=QuestionBank(known.questions),
+        goal_reader=GoalReader(),
+        prompts_hash="p",
+        store=store,
+    )
+
+
+def test_a_plain_text_gets_themes_passages_and_at_most_five_questions(lines: Pipeline) -> None:
+    report = lines.analyse(TEXT)
+    assert [theme.id for theme in report.reading.themes] == ["self_confidence"]
+    assert report.reading.themes[0].evidence[0].of(TEXT) == "I closed it again."
+    assert 1 <= len(report.questions) <= 5
+    assert report.passages and report.abstained is None
+    assert all(match.passage.audience != "mentor" for match in report.passages)
+
+
+def test_an_urgent_text_reaches_no_step_after_safety(lines: Pipeline) -> None:
+    lines.embedder.encoded.clear()  # type: ignore[attr-defined]
+    report = lines.analyse(DANGER)
+    assert report.safety.level == "urgent"
+    assert not report.reading.themes and not report.reading.ranked
+    assert not report.passages and not report.questions and report.abstained is None
+    assert lines.theme_reader.asked == 0  # type: ignore[attr-defined]
+
+
+def test_under_support_only_fit_passages_and_questions_come_two_at_most(lines: Pipeline) -> None:
+    lines.model = ScriptedModel([["What now?"]], repeat=True)
+    report = lines.analyse(HARASSED)
+    assert report.safety.level == "support" and report.safety.kind == "harassment_discrimination"
+    assert 0 < len(report.questions) <= 2 and len(report.passages) <= 2
+    assert all(question.origin == "bank" for question in report.questions)
+    assert all(report.safety.kind in match.passage.fit for match in report.passages)
+    fit = {question.text for question in lines.knowledge.questions if report.safety.kind in question.fit}
+    assert {question.text for question in report.questions} <= fit
+    assert not lines.model.prompts
+
+
+def test_a_language_that_is_not_known_is_said_so(lines: Pipeline) -> None:
+    report = lines.analyse(FOREIGN)
+    assert not report.safety.understood and report.safety.language == "de"
+    assert not report.reading.themes and not report.passages and not report.questions
+    assert "English" in (report.abstained or "")
+
+
+def test_without_a_theme_three_questions_for_any_meeting_come(lines: Pipeline) -> None:
+    lines.theme_reader = ScriptedThemes()  # type: ignore[assignment]
+    report = lines.analyse("Lunch was fine.")
+    assert not report.reading.themes and report.abstained
+    assert len(report.questions) == 3 and {question.theme for question in report.questions} == {None}
+
+
+def test_a_broken_embedder_leaves_the_rules_and_says_so(lines: Pipeline) -> None:
+    lines.embedder = BrokenEmbedder()
+    report = lines.analyse(TEXT)
+    assert report.safety.rules_only and not report.reading.themes and not report.passages
+    assert lines.analyse(DANGER).safety.level == "urgent"
+
+
+def test_the_same_sentence_is_embedded_once_for_one_writer(lines: Pipeline, ana: str) -> None:
+    store = lines.store
+    assert store
+    first = store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, first)
+    lines.embedder.encoded.clear()  # type: ignore[attr-defined]
+    second = store.reflections.save(ana, TEXT + " One more line.")
+    lines.read_reflection(ana, second)
+    assert lines.embedder.encoded == ["One more line."]  # type: ignore[attr-defined]
+
+
+def test_only_the_writers_own_earlier_words_come_back(lines: Pipeline, ana: str, eve: str) -> None:
+    store = lines.store
+    assert store
+    hers = store.reflections.save(eve, TEXT)
+    lines.read_reflection(eve, hers)
+    now = store.reflections.save(ana, TEXT)
+    assert lines.read_reflection(ana, now)["earlier"] == []
+    again = store.reflections.save(ana, TEXT)
+    assert {match["reflection_id"] for match in lines.read_reflection(ana, again)["earlier"]} == {now}
+    store.reflections.leave_alone(ana, now, True)
+    assert lines.read_reflection(ana, again)["earlier"] == []
+
+
+def test_what_carried_a_notice_is_not_brought_back(lines: Pipeline, ana: str) -> None:
+    store = lines.store
+    assert store
+    hard = store.reflections.save(ana, HARASSED)
+    assert lines.read_reflection(ana, hard)["safety"]["level"] == "support"
+    again = store.reflections.save(ana, HARASSED.split(".")[1] + ". I cannot go on working there.")
+    assert hard not in {match["reflection_id"] for match in lines.read_reflection(ana, again)["earlier"]}
+
+
+def test_somebody_elses_reflection_is_not_read(lines: Pipeline, ana: str, eve: str) -> None:
+    assert lines.store
+    hers = lines.store.reflections.save(ana, TEXT)
+    with pytest.raises(AccessError):
+        lines.read_reflection(eve, hers)
+
+
+def test_a_theme_put_aside_stays_aside_when_read_again(lines: Pipeline, ana: str) -> None:
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, reflection)
+    lines.store.reflections.save_verdict(ana, reflection, "self_confidence", "not_me")
+    assert lines.read_reflection(ana, reflection)["themes"] == []
+
+
+def test_the_models_questions_pass_the_checks_and_are_marked(lines: Pipeline, ana: str) -> None:
+    good = "What went through your mind before you closed it again?"
+    bad = "Have you tried to be more confident?"
+    lines.model = ScriptedModel([[bad, good]], repeat=True)
+    report = lines.analyse(TEXT)
+    written = [question for question in report.questions if question.origin == "model"]
+    assert [question.text for question in written] == [good]
+    assert all(question.evidence for question in written)
+
+
+def test_a_model_that_fails_midway_leaves_the_report_whole(lines: Pipeline, ana: str) -> None:
+    lines.model = ScriptedModel([ModelError("The local server stopped answering.")])
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, TEXT)
+    stored = lines.read_reflection(ana, reflection)
+    with pytest.raises(ModelError):
+        list(lines.draft_reflection(ana, reflection))
+    assert lines.store.reflections.report(ana, reflection) == (stored, True)
+
+
+def test_a_failing_model_leaves_the_bank_on_the_command_line(lines: Pipeline) -> None:
+    lines.model = ScriptedModel([ModelError("The local server stopped answering.")])
+    report = lines.analyse(TEXT)
+    assert report.questions and all(question.origin == "bank" for question in report.questions)
+
+
+def test_drafts_need_a_reading_first(lines: Pipeline, ana: str) -> None:
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, TEXT)
+    with pytest.raises(InputError):
+        list(lines.draft_reflection(ana, reflection))
+
+
+def test_a_goal_under_a_notice_is_not_refined(lines: Pipeline) -> None:
+    finding, reading = lines.refine_goal("be calmer with him", HARASSED)
+    assert finding.level == "support"
+    assert reading.refined is None and reading.first_step is None and reading.missing == ()
+
+
+def test_a_short_goal_is_refined_although_its_language_cannot_be_told(lines: Pipeline) -> None:
+    _, reading = lines.refine_goal("learn Python", None)
+    assert reading.refined and "Python" in reading.refined
+
+
+@pytest.mark.parametrize("text", ["", " ", "ok", "\x00\x07\x1b[0m", "\ud800 alone", "🙂" * 500, "?!…", "x" * 50_000])
+def test_odd_texts_get_an_answer(lines: Pipeline, text: str, ana: str) -> None:
+    report = lines.analyse(text)
+    assert report.safety.level in ("none", "support", "urgent")
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, text)
+    stored = lines.read_reflection(ana, reflection)
+    assert len(stored["text"]) == len(text)
+
+
+def test_the_same_text_gives_the_same_answer(lines: Pipeline) -> None:
+    one, two = lines.analyse(TEXT, seed=3), lines.analyse(TEXT, seed=3)
+    assert one.questions == two.questions and one.passages == two.passages
+    assert np.isclose(sum(value for step, value in one.seconds.items() if step != "total"), one.seconds["total"])

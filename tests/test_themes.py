@@ -1,0 +1,194 @@
+"""The theme reader: its limits and span rules on tiny weights, a few texts on the real ones."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from assistant.domain import Span, ThemeReading
+from assistant.errors import EmbeddingError, ModelError
+from assistant.sentences import split
+from assistant.themes import GUARDED, MAX_NAMED, ThemeReader, word_ids
+
+IDS = ("self_confidence", "belonging_inclusion", "feedback", "leadership")
+SIZE, WORDS = 4, 64
+WEIGHTS = Path(__file__).resolve().parent.parent / "assistant" / "weights" / "themes.safetensors"
+Make = Callable[..., ThemeReader]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Return a maker of readers whose theme k answers to vectors along axis k."""
+
+    def build(**changes: object) -> ThemeReader:
+        eye = np.eye(SIZE, dtype=np.float32)
+        tensors = {
+            "attention0.own": 10 * eye,
+            "attention0.context": 0 * eye,
+            "attention0.hidden_bias": np.zeros(SIZE),
+            "attention0.score": eye,
+            "attention0.score_bias": np.full(SIZE, -5.0),
+            "attention0.look": eye,
+            "attention0.bias": np.zeros(SIZE),
+            "mean.weight": 0 * eye,
+            "mean.bias": np.zeros(SIZE),
+            "words.weight": np.zeros((WORDS, SIZE)),
+            "words.bias": np.zeros(SIZE),
+            "words.idf": np.ones(WORDS),
+            "mix.weight": np.array([1.0, 0.0, 0.0]),
+            "mix.bias": np.zeros(SIZE),
+            "thresholds": np.full(SIZE, 0.5),
+            "guard": np.array([0.9]),
+            "evidence": np.array([0.0, 0.0, 2.0]),
+        }
+        path = tmp_path / "tiny.safetensors"
+        kept = {n: np.ascontiguousarray(v, np.float32) for n, v in {**tensors, **changes}.items()}  # type: ignore[call-overload]
+        save_file(kept, path, {"themes": json.dumps(IDS), "members": "1", "data_hash": "0"})
+        return ThemeReader(path)
+
+    return build
+
+
+def along(*axes: int | None) -> np.ndarray:
+    """Return one unit vector a sentence: along the theme's axis, or against all of them."""
+    against = -np.full(SIZE, 0.5, np.float32)
+    return np.stack([against if k is None else np.eye(SIZE, dtype=np.float32)[k] for k in axes])
+
+
+def read(reader: ThemeReader, text: str, *axes: int | None) -> ThemeReading:
+    sentences = split(text)
+    assert len(sentences) == len(axes)
+    return reader.read(text, sentences, along(*axes))
+
+
+def test_no_sentence_gives_an_empty_reading(make: Make) -> None:
+    assert make().read("…", [], np.zeros((0, SIZE), np.float32)) == ThemeReading()
+
+
+def test_names_the_theme_and_the_sentence_that_carries_it(make: Make) -> None:
+    text = "It rained. My lead said the report was thin. The bus came."
+    reading = read(make(), text, None, 2, None)
+    assert [t.id for t in reading.themes] == ["feedback"]
+    assert [s.of(text) for s in reading.themes[0].evidence] == ["My lead said the report was thin."]
+    assert sorted(r.id for r in reading.ranked) == sorted(IDS)
+    scores = [r.score for r in reading.ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= s <= 1 for s in scores)
+
+
+def test_names_at_most_two(make: Make) -> None:
+    reading = read(make(guard=np.array([2.0])), "One. Two. Three. Four.", 0, 1, 2, 3)
+    assert len(reading.themes) == MAX_NAMED == 2
+
+
+def test_thresholds_hold_a_theme_back(make: Make) -> None:
+    assert read(make(thresholds=np.full(SIZE, 2.0)), "A text.", 2).themes == ()
+
+
+def test_likely_exclusion_holds_confidence_back(make: Make) -> None:
+    reader = make()
+    reading = read(reader, "They left me out. I kept silent.", 1, 0)
+    assert [t.id for t in reading.themes] == ["belonging_inclusion"]
+    assert "self_confidence" in GUARDED
+    assert [t.id for t in read(reader, "I kept silent.", 0).themes] == ["self_confidence"]
+
+
+def test_a_theme_without_evidence_is_dropped(make: Make) -> None:
+    reading = read(make(evidence=np.array([0.0, 50.0, 2.0])), "A text.", 2)
+    assert reading.themes == ()
+    assert reading.ranked[0].id == "feedback"
+
+
+def test_spans_are_few_short_and_ordered(make: Make) -> None:
+    text = " ".join(f"Sentence number {i} is here." for i in range(40))
+    reading = read(make(), text, *([2] * 40))
+    spans = reading.themes[0].evidence
+    assert 1 <= len(spans) <= 3
+    assert list(spans) == sorted(spans, key=lambda s: s.start)
+    for span in spans:
+        assert len(split(span.of(text))) <= 2
+    assert sum(len(s.of(text).split()) for s in spans) * 3 <= len(text.split())
+
+
+def test_a_sentence_over_a_third_gives_a_clause(make: Make) -> None:
+    text = "i went in early, " + "and then the printer jammed again, " * 12 + "but nobody had told me"
+    reading = read(make(), text, 2)
+    (span,) = reading.themes[0].evidence
+    assert len(span.of(text).split()) * 3 <= len(text.split())
+    assert span.start == 0 or text[span.start - 1] == " "
+    assert span.end == len(text) or text[span.end] == " " or text[span.end - 1] == ","
+
+
+def test_words_without_any_boundary_give_no_evidence(make: Make) -> None:
+    text = "word " * 80
+    assert read(make(), text, 2).themes == ()
+
+
+def test_same_text_same_reading(make: Make) -> None:
+    reader = make()
+    text = "One thing. Another thing. A third."
+    assert read(reader, text, 2, 3, 2) == read(reader, text, 2, 3, 2)
+
+
+def test_ten_thousand_sentences_are_fast(make: Make) -> None:
+    text = "A short line. " * 10_000
+    sentences = split(text)
+    started = time.perf_counter()
+    reading = make().read(text, sentences, along(*([2] * len(sentences))))
+    assert time.perf_counter() - started < 5
+    assert len(reading.themes[0].evidence) <= 3
+
+
+def test_vectors_must_fit(make: Make) -> None:
+    with pytest.raises(EmbeddingError, match="1 sentences came with 2"):
+        make().read("One.", [Span(0, 4)], along(1, 2))
+    with pytest.raises(EmbeddingError, match="shape"):
+        make().read("One.", [Span(0, 4)], np.ones((1, 7), np.float32))
+
+
+def test_missing_or_foreign_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be used"):
+        ThemeReader(tmp_path / "none.safetensors")
+    save_file({"x": np.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="cannot be used"):
+        ThemeReader(tmp_path / "other.safetensors")
+
+
+def test_word_ids_are_stable() -> None:
+    assert word_ids("Don't wait", 1000).tolist() == word_ids("don’t WAIT", 1000).tolist()
+    assert len(word_ids("", 1000)) == 0
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    ("text", "theme"),
+    [
+        (
+            "I have rewritten the first page of the report nine times. My colleague handed hers in with "
+            "typing errors and got it signed. I still see that the figure is not quite even, so I start again.",
+            "perfectionism",
+        ),
+        (
+            "My mentor has cancelled three meetings in a row. When we did meet I had not done what we "
+            "agreed. We both said we would do better next time.",
+            "mentoring_commitment",
+        ),
+    ],
+)
+def test_real_weights_read_plain_texts(text: str, theme: str) -> None:
+    from assistant.embedding import MiniLM
+
+    sentences = split(text)
+    vectors = MiniLM().encode([s.of(text) for s in sentences])
+    reading = ThemeReader(WEIGHTS).read(text, sentences, vectors)
+    assert theme in [r.id for r in reading.ranked[:3]]
+    assert len(reading.ranked) == 25
+    for named in reading.themes:
+        assert named.evidence
+        assert all(span.of(text) for span in named.evidence)
