@@ -25,16 +25,10 @@ from assistant import language
 from assistant.domain import Level, SafetyFinding, Span
 from assistant.errors import KnowledgeError
 
-KINDS = (
-    "self_harm",
-    "harm_to_others",
-    "danger_from_others",
-    "harassment_discrimination",
-    "acute_distress",
-    "substance",
-    "grief",
-)
+URGENT_KINDS = ("self_harm", "harm_to_others", "danger_from_others")
+KINDS = (*URGENT_KINDS, "harassment_discrimination", "acute_distress", "substance", "grief")
 NEAR = 2  # sentences on either side that a guard marked ~ and the classifier look at
+SILENCING = ("figure", "past", "recovered")  # guards that hold for the classifier as for the rules
 MAX_SPANS = 3  # more quotes make no notice clearer
 _GAP = r"(?:[^\w']{1,5}[\w']+){0,5}?[^\w']{1,5}"
 _CLAUSE_EDGE = re.compile(r"[,;:–—]|\s-\s|\b(?:but|and then|aber|pero|mais)\b")
@@ -175,7 +169,7 @@ def _group(body: Mapping[str, Any], fragments: Mapping[str, str]) -> _Group:
 
 def _abroad(data: Mapping[str, Mapping[str, Any]]) -> Iterable[_Group]:
     for code, body in data.items():
-        for kind in KINDS[:3]:
+        for kind in URGENT_KINDS:
             phrases = [_fold(phrase) for phrase in body.get(kind, ())]
             if not phrases:
                 continue
@@ -221,12 +215,9 @@ def _expand(pattern: str, fragments: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=4096)
 def _base(letter: str) -> str:
-    if letter == "ı":
-        return "i"
-    if letter in "łŁ":
-        return "l"
-    first = unicodedata.normalize("NFD", letter)[0] if letter < _FAR_SCRIPTS else letter
-    return first
+    if letter in "ıłŁ":  # these do not decompose
+        return "i" if letter == "ı" else "l"
+    return unicodedata.normalize("NFD", letter)[0] if letter < _FAR_SCRIPTS else letter
 
 
 def _fold(text: str) -> str:
@@ -367,11 +358,14 @@ class SafetyReader:
         weights = self.weights
         assert weights is not None
         rows = features(self.lexicon, text, sentences, hits, np.asarray(vectors, np.float64))
-        urgent = _probability(rows, weights.urgent)
-        raised = np.maximum(urgent, _probability(rows, weights.raised))
+        silent = [
+            any(_holds(self.lexicon.guards[g], _plain(s.of(text))) for g in SILENCING) for s in sentences
+        ]
+        urgent = np.where(silent, 0.0, _probability(rows, weights.urgent))
+        raised = np.where(silent, 0.0, np.maximum(urgent, _probability(rows, weights.raised)))
         kinds = np.argmax(rows @ weights.kinds[:, :-1].T + weights.kinds[:, -1], axis=1)
         noticed = []
-        for i in np.argsort(-np.maximum(urgent, raised)):
+        for i in np.argsort(-raised):
             level: Level = "urgent" if urgent[i] >= weights.urgent_from else "support"
             if level == "urgent" or raised[i] >= weights.raised_from:
                 kind = KINDS[int(kinds[i])]

@@ -25,7 +25,7 @@ git clone --quiet "$source" "$place/clone"
 mkdir "$place/home"
 cd "$place/clone"
 fresh=(env -u XDG_DATA_HOME -u XDG_CACHE_HOME -u XDG_CONFIG_HOME -u MENTORING_DATA -u MENTORING_MODELS
-    -u VIRTUAL_ENV -u PYTHONPATH "HOME=$place/home")
+    -u VIRTUAL_ENV -u PYTHONPATH -u MAKEFLAGS -u MAKELEVEL "HOME=$place/home")
 
 echo "== make test"
 SECONDS=0

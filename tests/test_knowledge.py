@@ -105,9 +105,7 @@ def test_a_made_passage_loads_and_changes_the_hash(whole, folder, passage):
 def test_a_fault_in_a_passage_is_named_and_the_rest_loads(whole, folder, passage, old, new, message):
     (folder / PASSAGE).write_text(re.sub(old, new, passage))
     found = knowledge.load(folder)
-    assert [
-        fault for fault in found.faults if fault.startswith(f"{PASSAGE}:") and message in fault
-    ]
+    assert [fault for fault in found.faults if fault.startswith(f"{PASSAGE}:") and message in fault]
     assert (found.passages, found.notices) == (whole.passages, whole.notices)
 
 

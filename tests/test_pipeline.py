@@ -20,7 +20,7 @@ from assistant.questions import QuestionBank
 from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
 from assistant.store import Store
-from tests.conftest import HashingEmbedder
+from conftest import HashingEmbedder
 
 TEXT = "I opened the form on Monday. I closed it again. Next year, I told myself."
 DANGER = "The week was long. I do not want to live any more and I think about ending my life."
@@ -210,7 +210,9 @@ def test_a_short_goal_is_refined_although_its_language_cannot_be_told(lines: Pip
     assert reading.refined and "Python" in reading.refined
 
 
-@pytest.mark.parametrize("text", ["", " ", "ok", "\x00\x07\x1b[0m", "\ud800 alone", "🙂" * 500, "?!…", "x" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["", " ", "ok", "\x00\x07\x1b[0m", "\ud800 alone", "🙂" * 500, "?!…", "x" * 50_000]
+)
 def test_odd_texts_get_an_answer(lines: Pipeline, text: str, ana: str) -> None:
     report = lines.analyse(text)
     assert report.safety.level in ("none", "support", "urgent")
@@ -223,4 +225,6 @@ def test_odd_texts_get_an_answer(lines: Pipeline, text: str, ana: str) -> None:
 def test_the_same_text_gives_the_same_answer(lines: Pipeline) -> None:
     one, two = lines.analyse(TEXT, seed=3), lines.analyse(TEXT, seed=3)
     assert one.questions == two.questions and one.passages == two.passages
-    assert np.isclose(sum(value for step, value in one.seconds.items() if step != "total"), one.seconds["total"])
+    assert np.isclose(
+        sum(value for step, value in one.seconds.items() if step != "total"), one.seconds["total"]
+    )

@@ -118,7 +118,9 @@ def test_the_span_is_the_clause_and_exact(rules: SafetyReader) -> None:
     assert span.of(text) == "I want to die"
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\x00\x07\x1b", "\ud800 I want to die \udfff", "İİİ’’", "a" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "\x00\x07\x1b", "\ud800 I want to die \udfff", "İİİ’’", "a" * 100_000]
+)
 def test_any_string_can_be_read(rules: SafetyReader, text: str) -> None:
     finding = read(rules, text)
     assert all(0 <= span.start < span.end <= len(text) for span in finding.spans)
@@ -155,7 +157,9 @@ def test_the_classifier_adds_what_no_rule_sees(lexicon: Lexicon, dimension: int,
     vectors[1] = np.eye(384)[dimension]
     finding = SafetyReader(lexicon, weights_for(lexicon)).read(text, split(text), vectors)
     assert (finding.level, finding.rules_only) == (level, False)
-    assert [span.of(text) for span in finding.spans] == (["Then one that matters."] if level != "none" else [])
+    assert [span.of(text) for span in finding.spans] == (
+        ["Then one that matters."] if level != "none" else []
+    )
 
 
 def test_weights_for_other_rules_are_refused(lexicon: Lexicon) -> None:
@@ -165,7 +169,9 @@ def test_weights_for_other_rules_are_refused(lexicon: Lexicon) -> None:
         SafetyReader(lexicon, other)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "groups: 3", "fragments: {}\nguards: {}\ngroups: [{}]\nabroad: {}", "a: b: c"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "groups: 3", "fragments: {}\nguards: {}\ngroups: [{}]\nabroad: {}", "a: b: c"]
+)
 def test_a_broken_rules_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(content)

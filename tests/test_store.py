@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import random
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ def acts(store: Store) -> Iterator[tuple[str, str, Callable[[str, str], object]]
         ("save_vectors", "reflection", lambda who, at: r.save_vectors(who, at, "m", {"h": VECTOR})),
         ("save_answer", "reflection", lambda who, at: r.save_answer(who, at, "q", "a", "none")),
         ("answers", "reflection", r.answers),
+        ("answers_of_concern", "reflection", r.answers_of_concern),
         ("save_verdict", "reflection", lambda who, at: r.save_verdict(who, at, "trust", "not_me")),
         ("verdicts", "reflection", r.verdicts),
         ("load goal", "goal", g.load),
@@ -143,17 +145,16 @@ def test_deleting_a_goal_leaves_no_byte_of_it(store, ana):
 
 
 def test_no_copy_of_a_deleted_text_stays_behind_after_many_changes(store, ana):
-    """SQLite moves cells between pages; copies it leaves in the gaps must go too."""
-    sizes = [1, 3, 10, 40, 200, 900]
+    """SQLite moves cells between pages; the copies it leaves in the gaps must go too."""
+    draw = random.Random(0)
     kept: list[tuple[str, str]] = []
-    for turn in range(60):
-        mark = f"MARK{turn}q"
-        at = store.reflections.save(ana, f"{mark} " * sizes[turn % 6])
-        store.reflections.save_report(ana, at, "x", {"q": mark * (turn * 7 % 90)})
-        store.reflections.save_answer(ana, at, "q" * turn, mark * (turn * 5 % 30), "none")
-        kept.append((at, mark))
-        if turn % 3 == 2:
-            gone, mark = kept.pop(turn * 13 % len(kept))
+    for turn in range(90):
+        if not kept or draw.random() < 0.6:
+            mark = f"MARK{turn}q"
+            kept.append((mark, store.reflections.save(ana, mark * draw.randint(1, 150))))
+            store.reflections.save_answer(ana, kept[-1][1], "How?", mark * draw.randint(1, 20), "none")
+        else:
+            mark, gone = kept.pop(draw.randrange(len(kept)))
             store.reflections.delete(ana, gone)
             assert traces(store, mark) == 0
 

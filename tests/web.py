@@ -30,12 +30,15 @@ from assistant.goals import GoalReader
 from assistant.model.scripted import ScriptedModel
 from assistant.pipeline import Pipeline
 from assistant.questions import QuestionBank
+from assistant.reporting import goal_row
 from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
 from assistant.settings import Settings, go_offline
 from assistant.sharing import Sharing
 from assistant.store import Store
+from ui.words import strings
 
+COOKIE = "mentoring_session"
 LAN = "mentor.lan"  # a name allowed besides loopback
 CONFIG = re.compile(r"window\.gradio_config = (\{.*?\});\s*</script>", re.DOTALL)
 THEMES = ("self_confidence", "career_direction")
@@ -87,13 +90,16 @@ class Server:
     app: Any
     url: str
 
+    pool: httpx.HTTPTransport = field(default_factory=httpx.HTTPTransport)
+
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
-        cookies = {"mentoring_session": token} if token else {}
-        return httpx.Client(base_url=self.url, cookies=cookies, headers=headers, timeout=30)
+        cookies = {COOKIE: token} if token else {}
+        return httpx.Client(
+            base_url=self.url, cookies=cookies, headers=headers, timeout=30, transport=self.pool
+        )
 
     def signed_in(self, human: Human) -> Browser:
-        token = self.site.accounts.sign_in(human.name, PASSWORD, "test")
-        return Browser(self.client(token))
+        return Browser(self.client(self.site.accounts.sign_in(human.name, PASSWORD, "test")))
 
     def nobody(self) -> Browser:
         return Browser(self.client())
@@ -136,14 +142,16 @@ def serving(folder: Path, **settings: Any) -> Iterator[Server]:
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
+    made = Server(site, app, f"http://127.0.0.1:{listener.getsockname()[1]}")
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
         while not server.started:
             time.sleep(0.01)
-        yield Server(site, app, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        yield made
     finally:
         server.should_exit = True
+        made.pool.close()
         thread.join(10)
         site.store.close()
 
@@ -166,8 +174,14 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        """Whether an act was done: an answer without an error note."""
-        return self.status == 200 and "note good" in self.text and "note bad" not in self.text
+        """Whether an act was done: an answer without an error, in the note or in place of the page."""
+        bad = "note bad" in self.text or 'class="says bad" role="alert"' in self.text
+        return self.status == 200 and "note good" in self.text and not bad
+
+    @property
+    def unforeseen(self) -> bool:
+        """Whether the application stumbled, rather than refused."""
+        return self.status >= 500 or strings()["common"]["unforeseen"] in self.text
 
 
 class Browser:
@@ -263,7 +277,8 @@ def plant(site: Application) -> World:
     )
     world = World(ana, ben, eve, marks=marks, bens=bens, eves=eves)
     world.ids = _prepared(site, ana.id, marks)
-    world.ids["pair"] = site.accounts.join_pair(ben.id, site.accounts.pair_code(ana.id, "mentee"))["id"]
+    code = site.accounts.pair_code(ana.id, "mentee")
+    world.ids |= {"code": code, "pair": site.accounts.join_pair(ben.id, code)["id"]}
     _shared(site, world)
     _rest(site, world)
     world.own = _prepared(site, eve.id, eves)
@@ -316,12 +331,8 @@ def _goals(site: Application, owner: str, marks: dict[str, str]) -> dict[str, st
     settled = goals.save(owner, _written(marks, "goals.goal settled"), "")
     goals.save_wording(owner, settled, _written(marks, "goals.wording"))
     goal = goals.save(owner, _written(marks, "goals.goal"), _written(marks, "goals.context"))
-    finding, read = site.pipeline.refine_goal("Learn to speak up in our weekly meeting.", None)
-    from assistant.reporting import goal_row
-
-    goals.save_reading(
-        owner, goal, goal_row(finding, read) | {"refined": _written(marks, "goals.reading")}, "none"
-    )
+    row = goal_row(*site.pipeline.refine_goal("Learn to speak up in our weekly meeting.", None))
+    goals.save_reading(owner, goal, row | {"refined": _written(marks, "goals.reading")}, "none")
     return {"goal": goal, "settled": settled}
 
 

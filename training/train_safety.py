@@ -131,7 +131,15 @@ def _example(row: dict[str, object], lexicon: Lexicon) -> Example:
     kind = str(row["kind"]) if row.get("kind") else None
     empty = np.zeros((0, 0))
     return Example(
-        text, str(row["level"]), kind, deciding, str(row["pair"]), bool(row["background"]), split(text), empty, empty
+        text,
+        str(row["level"]),
+        kind,
+        deciding,
+        str(row["pair"]),
+        bool(row["background"]),
+        split(text),
+        empty,
+        empty,
     )
 
 
@@ -208,9 +216,13 @@ def thresholds(examples: Sequence[Example], scores: Floats) -> tuple[float, floa
     """Return the lowest thresholds that the shares named above allow."""
     harmless = np.array([e.level == "none" and fold_of(e) >= 0 and not e.background for e in examples])
     ordinary = np.array([e.level == "none" and e.background for e in examples])
-    urgent = max(_allowing(scores[harmless, 0], MOST_FALSE_URGENT), _allowing(scores[ordinary, 0], MOST_BACKGROUND / 3))
+    urgent = max(
+        _allowing(scores[harmless, 0], MOST_FALSE_URGENT), _allowing(scores[ordinary, 0], MOST_BACKGROUND / 3)
+    )
     either = np.maximum(scores[:, 0], scores[:, 1])
-    raised = max(_allowing(either[harmless], MOST_FALSE_SUPPORT), _allowing(either[ordinary], MOST_BACKGROUND))
+    raised = max(
+        _allowing(either[harmless], MOST_FALSE_SUPPORT), _allowing(either[ordinary], MOST_BACKGROUND)
+    )
     return urgent, raised
 
 
@@ -271,10 +283,14 @@ the check is safe to rely on.
 
 
 def _table(title: str, found: Sequence[tuple[Example, SafetyFinding]]) -> str:
-    lines = [f"\n## {title}\n", "| texts labelled | n | read none | read support | read urgent |", "|---|---|---|---|---|"]
+    lines = [
+        f"\n## {title}\n",
+        "| texts labelled | n | read none | read support | read urgent |",
+        "|---|---|---|---|---|",
+    ]
     for background, name in ((False, "safety texts"), (True, "reflections")):
         for level in LEVELS:
-            read = [f.level for e, f in found if e.level == level and e.background == background]
+            read: list[str] = [f.level for e, f in found if e.level == level and e.background == background]
             if read:
                 counts = " | ".join(str(read.count(other)) for other in LEVELS)
                 lines.append(f"| {name}, {level} | {len(read)} | {counts} |")
@@ -290,7 +306,9 @@ def _table(title: str, found: Sequence[tuple[Example, SafetyFinding]]) -> str:
     return "\n".join(lines)
 
 
-def _share(found: Sequence[tuple[Example, SafetyFinding]], levels: tuple[str, ...], read: tuple[str, ...]) -> str:
+def _share(
+    found: Sequence[tuple[Example, SafetyFinding]], levels: tuple[str, ...], read: tuple[str, ...]
+) -> str:
     chosen = [f.level in read for e, f in found if e.level in levels]
     return f"{sum(chosen)} of {len(chosen)} ({100 * float(np.mean(chosen)):.1f}%)"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -24,6 +25,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+log = logging.getLogger("mentoring")
 COOKIE = "mentoring_session"
 BODY_LIMIT = 4_000_000  # bytes; 100,000 words are well under a million
 FORM_LIMIT = 20_000
@@ -93,7 +95,10 @@ class Guard:
             await _answer(send, 403, b"This belongs to another sign-in. Reload the page.")
         else:
             scope["headers"] = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
-            await self._app(scope, _replay(body, receive), _Dressed(send, request.path, self._head).send)
+            try:
+                await self._app(scope, _replay(body, receive), _Dressed(send, request.path, self._head).send)
+            except Exception as error:  # answered already; what it says may hold somebody's words
+                log.error(fault(error))
 
     def _refusal(self, request: _Request) -> tuple[int, bytes] | None:
         """Refuse a foreign host, a foreign origin, and every path that no page needs."""
@@ -129,14 +134,16 @@ class Guard:
         """Bind a Gradio session hash to the first person who uses it, and to nobody else."""
         if not HASHED.match(request.path):
             return True
-        session = _session_hash(request, body)
-        if session is None:
-            return True
+        # Every hash counts: which of two Gradio would take is not for this wall to guess.
+        owners = [self._owner(session, person) for session in _session_hashes(request, body)]
+        return all(owner == person.id for owner in owners)
+
+    def _owner(self, session: str, person: Person) -> str:
         owner = self._owners.setdefault(session, person.id)
         self._owners.move_to_end(session)
         while len(self._owners) > SESSIONS:
             self._owners.popitem(last=False)
-        return owner == person.id
+        return owner
 
 
 class _Request:
@@ -161,17 +168,26 @@ class _Request:
         return None
 
 
-def _session_hash(request: _Request, body: bytes) -> str | None:
+def fault(error: BaseException) -> str:
+    """Say which fault happened where, and nothing of what was in hand."""
+    where = error.__traceback__
+    while where and where.tb_next:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+    return f"{type(error).__name__} at {place}"
+
+
+def _session_hashes(request: _Request, body: bytes) -> set[str]:
+    """Return every session hash that a request names, in its path, its query or its body."""
+    found = set(request.query.get("session_hash", []))
     if request.path.startswith("/gradio_api/heartbeat/"):
-        return request.path.rsplit("/", 1)[-1]
-    if "session_hash" in request.query:
-        return request.query["session_hash"][0]
+        found.add(request.path.rsplit("/", 1)[-1])
     try:
         given = json.loads(body) if body else {}
-    except ValueError:
-        return None
-    found = given.get("session_hash") if isinstance(given, dict) else None
-    return str(found) if found else None
+    except (ValueError, RecursionError):
+        return found
+    named = given.get("session_hash") if isinstance(given, dict) else None
+    return found | {str(named)} if named else found
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:

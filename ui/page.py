@@ -17,6 +17,8 @@ import gradio as gr
 from assistant.accounts import Person
 from assistant.assemble import Application
 from assistant.errors import InputError, MentoringError
+from assistant.store import storable
+from ui.guard import fault
 from ui.words import render, strings
 
 log = logging.getLogger("mentoring")
@@ -34,7 +36,7 @@ class Given(dict[str, Any]):
     def text(self, name: str) -> str:
         """Return a field as text, empty when it is missing."""
         value = self.get(name)
-        return value if isinstance(value, str) else ""
+        return storable(value) if isinstance(value, str) else ""
 
     def need(self, name: str) -> str:
         """Return a field that the page always sends. Raises InputError when it did not."""
@@ -108,9 +110,12 @@ class Page:
 
     def _opening(self, act: Any) -> Callable[..., tuple[Any, Any]]:
         def opened(request: gr.Request) -> tuple[Any, Any]:
-            return self._do(
-                act, request, Given({str(k): str(v) for k, v in dict(request.query_params).items()})
-            )
+            given = Given({str(k): str(v) for k, v in dict(request.query_params).items()})
+            try:
+                return _shown(act(self._person(request), given), given)
+            except Exception as error:  # said on the page itself, which would else wait for ever
+                view = render("failed.html", self.name, says=_sentence(error))
+                return _shown(Outcome(view), given)
 
         return opened
 
@@ -164,18 +169,16 @@ def _shown(outcome: Outcome, given: Given) -> tuple[Any, Any]:
 
 
 def _failed(error: Exception, given: Given) -> tuple[Any, Any]:
+    says, mark = _sentence(error), given.text("mark_of_act")
+    return gr.skip(), render("note.html", "common", says=says, saved="", kind="bad", mark=mark)
+
+
+def _sentence(error: Exception) -> str:
     """Say what went wrong in a sentence; an unforeseen fault is logged without anybody's words."""
     if isinstance(error, MentoringError):
-        says = str(error)
-    else:
-        where = error.__traceback__
-        while where and where.tb_next:
-            where = where.tb_next
-        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-        log.error("%s at %s", type(error).__name__, place)
-        says = strings()["common"]["unforeseen"]
-    note = render("note.html", "common", says=says, saved="", kind="bad", mark=given.text("mark_of_act"))
-    return gr.skip(), note
+        return str(error)
+    log.error(fault(error))
+    return str(strings()["common"]["unforeseen"])
 
 
 def _links() -> list[dict[str, str]]:

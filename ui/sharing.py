@@ -22,7 +22,7 @@ class SharingPage:
     def draw(self, person: Person, code: str = "") -> str:
         return render(
             "sharing.html", "sharing", pairs=self.site.accounts.pairs(person.id),
-            ledger=self.site.sharing.ledger(person.id), code=code,
+            ledger=self.site.sharing.ledger(person.id), code=code, keeper=person.keeper,
         )  # fmt: skip
 
     def code(self, person: Person, given: Given) -> Outcome:

@@ -22,6 +22,7 @@ def routes(site: Application) -> APIRouter:
     """Return the plain routes; the guard has already decided who may reach which."""
     router = APIRouter()
     _add_open(router, site)
+    _add_coming_in(router, site)
     _add_signed_in(router, site)
     return router
 
@@ -36,6 +37,17 @@ def _add_open(router: APIRouter, site: Application) -> None:
             return Response("There is nothing here.", 404)
         return Response(path.read_bytes(), media_type=MEDIA[suffix], headers={"cache-control": "no-cache"})
 
+    @router.get("/help")
+    def get_help() -> Response:
+        return _page("help.html", "help", pointers=list(site.knowledge.pointers.values()))
+
+    @router.get("/quiet")
+    def quiet() -> Response:
+        """A page that says nothing, to be on when somebody looks over a shoulder."""
+        return _page("quiet.html", "quiet")
+
+
+def _add_coming_in(router: APIRouter, site: Application) -> None:
     @router.get("/sign-in")
     def sign_in(request: Request, next: str = "/") -> Response:
         return _form("sign-in", next=_local(next), plain=_in_the_clear(request))
@@ -83,15 +95,6 @@ def _add_open(router: APIRouter, site: Application) -> None:
             return _form("reset", says=str(error), code=given("code"), status=400)
         return RedirectResponse("/sign-in", 303)
 
-    @router.get("/help")
-    def get_help() -> Response:
-        return _page("help.html", "help", pointers=list(site.knowledge.pointers.values()))
-
-    @router.get("/quiet")
-    def quiet() -> Response:
-        """A page that says nothing, to be on when somebody looks over a shoulder."""
-        return _page("quiet.html", "quiet")
-
 
 def _add_signed_in(router: APIRouter, site: Application) -> None:
     @router.get("/welcome")
@@ -129,7 +132,7 @@ def _person(request: Request) -> Person:
     return request.scope["state"]["person"]  # type: ignore[no-any-return]
 
 
-def _form(name: str, status: int = 200, **values: str | bool) -> Response:
+def _form(name: str, /, status: int = 200, **values: str | bool) -> Response:
     fields = {"says": "", "name": "", "code": "", "next": "/", "plain": False} | values
     return _page(f"{name}.html", name.replace("-", "_"), status=status, **fields)
 

@@ -167,8 +167,9 @@ class Reflections:
         rows = self._db.rows("SELECT question, text FROM answers WHERE reflection = ?", reflection)
         return {row["question"]: row["text"] for row in rows}
 
-    def answers_of_concern(self, owner: str, reflection: str) -> list[tuple[str, str]]:
+    def answers_of_concern(self, owner: str, reflection: str) -> Sequence[tuple[str, str]]:
         """Return level and text of the answers that carry a notice."""
+        self.load(owner, reflection)
         rows = self._db.rows(
             "SELECT level, text FROM answers WHERE owner = ? AND reflection = ? AND level <> 'none'",
             owner, reflection,

@@ -53,7 +53,7 @@ class Shares:
         """Erase a share's payload and keep the ledger row; return whether there was one to withdraw."""
         with self._db.act():
             changed = self._db.run(
-                "UPDATE shares SET payload = NULL, withdrawn = ? WHERE id = ? AND owner = ? "
+                "UPDATE shares SET payload = NULL, part = '', withdrawn = ? WHERE id = ? AND owner = ? "
                 "AND withdrawn IS NULL",
                 now(), share, owner,
             )  # fmt: skip

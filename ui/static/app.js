@@ -63,7 +63,7 @@
   }
 
   function status(node, text) {
-    const place = node.closest("form, .sheet, .card, section")?.querySelector("[data-status]");
+    const place = node.closest("li, form, .sheet, .card, section")?.querySelector("[data-status]");
     if (place) place.textContent = text;
   }
 
