@@ -218,6 +218,6 @@ def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
-    from ui import app
+    from ui.app import serve
 
-    app.serve(settings)
+    serve(settings)

@@ -300,9 +300,12 @@ def seed_for(seed: int, line_id: str) -> int:
 
 
 def _with_model(bank: tuple[Question, ...], drafts: Sequence[Question]) -> tuple[Question, ...]:
-    """Put the model's first question of each theme and kind in the place of the bank's."""
-    places = {(item.theme, item.kind): item for item in reversed(drafts)}
-    return tuple(places.get((item.theme, item.kind), item) for item in bank)
+    """Add the model's best question of each theme and kind after the bank's.
+
+    They stand last until a blind comparison shows that they deserve better.
+    """
+    best = {(item.theme, item.kind): item for item in reversed(drafts)}
+    return bank + tuple(item for item in drafts if best[item.theme, item.kind] is item)
 
 
 def _no_vectors(embedder: Embedder) -> Vectors:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import PASSWORD
 from playwright.sync_api import Browser, Locator, expect
-from visitor import Axe, Visitor, look, tabs_to, visit
+from visitor import READ, Axe, Visitor, look, tabs_to, visit
 
 if TYPE_CHECKING:
     from browser import CutOff, Server
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 pytest_plugins = ("browser",)
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 
-TEXT = """The senior analyst post came up again on Monday. I have done half of that job since Petra left: the month-end, the two new starters, the calls with Leeds. I opened the form, read it twice and closed it. I keep thinking that I am not good enough for it, and that somebody will notice. I told myself next year, when I have a bit more behind me. I said that last year too.
+TEXT = """The senior analyst post came up again on Monday. I have done half of that job since Petra left: the month-end, the two new starters, the calls with Leeds. I opened the form, read it twice and closed it. I doubt myself: I do not trust that I could do it, and I keep thinking that I am not good enough. I told myself next year, when I have a bit more behind me.
 
-My manager asked in passing whether I had thought about it. I said I was too busy, which is not true. In the meeting on Wednesday Tom explained my own report to the room and I let him. Afterwards he said well done to me, and I felt small.
+My manager asked in passing whether I had thought about it. I said I was too busy, which is not true. In the meeting on Wednesday Tom explained my own report to the room and I did not dare to speak up. I had the answer and I kept quiet, as I always do in that room.
 
-I do not know where I want to be in three years. What I would like to ask: how do you know when you are ready, and did you ever doubt it yourself?"""
+I do not know which direction my career should take. Should I apply for the promotion, stay where I am, or look for something else altogether? What I would like to ask: how did you decide, and did you ever doubt it yourself?"""
 ANSWER = "Only the blue kitchen table knows this answer."
 OWN_TOPIC = "How Petra made room for herself"
 CONTEXT = "My sister in Aberdeen said so first."
@@ -133,7 +133,7 @@ def a_reflection_is_written_and_read(ana: Visitor) -> None:
     look(ana, "write")
     assert tabs_to(page, "button.first[data-act=read]"), "the keyboard does not reach the main button"
     page.keyboard.press("Enter")
-    page.locator(".columns").wait_for()
+    page.locator(".columns").wait_for(timeout=READ)
     look(ana, "read", (TEXT[:20],))
     assert page.evaluate("(selector) => document.querySelector(selector).textContent", "h1")
     marks, quotes = _words(page.locator("mark")), _words(page.locator(".theme > blockquote"))

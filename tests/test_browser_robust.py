@@ -217,4 +217,6 @@ def test_a_pair_of_keys_reaches_every_main_button(arrive: Arrive) -> None:
     kim.go("/goals", ".goals")
     kim.page.keyboard.press("Tab")
     kim.page.keyboard.press("Enter")
-    assert kim.page.url.endswith("#view"), "the first key does not skip to the page"
+    assert kim.page.evaluate("document.activeElement.id") == "view", "the first key does not skip to the page"
+    kim.page.keyboard.press("Tab")
+    assert kim.page.evaluate("document.activeElement.name") == "words"

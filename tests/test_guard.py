@@ -116,13 +116,17 @@ def raw(client: httpx.Client, method: str, path: str) -> httpx.Response:
 # Hosts and origins
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "mentor.lan.", "localhost.", "", "0"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "mentor.lan.", "localhost.", "", "0"]
+)
 def test_a_name_that_is_not_allowed_reaches_nothing(ana, host):
     for path in ("/sign-in", "/", "/own/app.js", "/download"):
         assert ana.client.get(path, headers={"host": host}).status_code in (400, 421)
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:80", LAN, f"{LAN}:443"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:7860", "127.0.0.1:1", "[::1]:80", LAN, f"{LAN}:443"]
+)
 def test_loopback_and_allowed_names_are_served_on_any_port(nobody, host):
     assert nobody.get("/sign-in", headers={"host": host}).status_code == 200
 
@@ -199,7 +203,10 @@ def test_gradio_offers_no_route_that_is_not_listed_here(server, ana):
 def test_who_has_not_read_the_first_page_is_sent_to_it(server):
     code = server.site.accounts.signup_code("mentee")
     client = server.client()
-    assert client.post("/sign-up", data={"code": code, "name": "Newcomer", "password": PASSWORD}).status_code == 303
+    assert (
+        client.post("/sign-up", data={"code": code, "name": "Newcomer", "password": PASSWORD}).status_code
+        == 303
+    )
     for page in pages(server):
         if page != "/welcome":
             reply = client.get(page)
@@ -261,10 +268,15 @@ def test_half_characters_are_answered_like_any_text(ana):
 
 def test_every_page_carries_the_headers_and_names_exactly_its_inline_scripts(server, ana, nobody):
     replies = [ana.client.get(page) for page in pages(server)] + [nobody.get(page) for page in OPEN[:5]]
-    replies += [sign_in(nobody, "Nobody", "wrong"), ana.client.post("/delete-account", data={"password": "no"})]
+    replies += [
+        sign_in(nobody, "Nobody", "wrong"),
+        ana.client.post("/delete-account", data={"password": "no"}),
+    ]
     for reply in replies:
         assert reply.headers["content-type"].startswith("text/html"), reply.url
-        policy = dict(part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";"))
+        policy = dict(
+            part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";")
+        )
         named = set(re.findall(r"'sha256-([^']+)'", policy["script-src"]))
         inline = [script for script in Scripts(reply.text).inline if script.strip()]
         assert named == {base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in inline}
@@ -274,7 +286,10 @@ def test_every_page_carries_the_headers_and_names_exactly_its_inline_scripts(ser
 
 
 def test_every_answer_is_kept_out_of_caches_frames_and_other_sites(server, ana, nobody):
-    replies = [ana.client.get(path) for path in (*pages(server), "/download", "/meeting.md", "/nothing", "/own/app.js")]
+    replies = [
+        ana.client.get(path)
+        for path in (*pages(server), "/download", "/meeting.md", "/nothing", "/own/app.js")
+    ]
     replies += [nobody.get(path) for path in ("/sign-in", "/", "/download")]
     for reply in replies:
         assert reply.headers["x-content-type-options"] == "nosniff"
@@ -395,7 +410,10 @@ def test_a_reset_code_ends_every_sign_in_and_works_once(server):
     inside = server.client()
     sign_in(inside, name)
     code = server.site.accounts.reset_code(name)
-    replies = [server.client().post("/reset", data={"code": code, "password": word * 3}) for word in ("fresh", "other")]
+    replies = [
+        server.client().post("/reset", data={"code": code, "password": word * 3})
+        for word in ("fresh", "other")
+    ]
     assert [reply.status_code for reply in replies] == [303, 400]
     assert inside.get("/").headers["location"] == "/sign-in"
     assert sign_in(server.client(), name, "fresh" * 3).status_code == 303
@@ -429,7 +447,11 @@ def test_a_fault_says_nothing_of_the_words_it_happened_on(server, world, ana, mo
     for of, name in ((server.site.store, "everything_of"), (server.site.store.meetings, "items")):
         monkeypatch.setattr(of, name, stumbling)
     fields = world.ids | {"text": world.marks["reflections.text"], "r": world.ids["reflection"]}
-    answers = [ana.call(handler, fields, r=fields["r"]) for page in ("/", "/meeting") for handler in ana.handlers(page)]
+    answers = [
+        ana.call(handler, fields, r=fields["r"])
+        for page in ("/", "/meeting")
+        for handler in ana.handlers(page)
+    ]
     assert sum(answer.unforeseen for answer in answers) > 5
     texts = [answer.text for answer in answers] + [
         ana.client.get(path).text for path in ("/download", "/meeting.md", "/meeting/print")
@@ -473,7 +495,9 @@ def test_gradio_keeps_no_words_in_memory(server, ana, world):
     mounted = next(route.app for route in server.app._app.routes if hasattr(route, "app"))
     for handler in ana.handlers("/"):
         ana.call(handler, {"text": world.marks["reflections.text"]} | world.ids, r=world.ids["reflection"])
-    seen = repr([held(state) for state in mounted.state_holder.session_data.values()])
+    blocks, states = mounted.get_blocks(), mounted.state_holder.session_data
+    seen = repr([held(state) for state in states.values()])
+    seen += repr([dict(blocks.pending_diff_streams), held(blocks.default_config), held(mounted.iterators)])
     assert not [mark for mark in world.marks.values() if mark in seen]
 
 

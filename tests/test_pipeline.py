@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import HashingEmbedder
 
 from assistant import knowledge
 from assistant.domain import RankedTheme, Span, Theme, ThemeReading
@@ -20,7 +21,6 @@ from assistant.questions import QuestionBank
 from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
 from assistant.store import Store
-from conftest import HashingEmbedder
 
 TEXT = "I opened the form on Monday. I closed it again. Next year, I told myself."
 DANGER = "The week was long. I do not want to live any more and I think about ending my life."

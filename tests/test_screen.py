@@ -57,7 +57,9 @@ def test_the_setting_comes_first_then_the_person_then_the_step(
 def test_a_personal_matter_is_said_to_stand_before_a_step(known: Knowledge) -> None:
     both = report(theme("career_direction"), theme("self_confidence"))
     assert first_screen(both, "text", known)["steps_after"]
-    assert not first_screen(report(theme("feedback"), theme("career_direction")), "text", known)["steps_after"]
+    assert not first_screen(report(theme("feedback"), theme("career_direction")), "text", known)[
+        "steps_after"
+    ]
 
 
 def test_two_themes_and_five_questions_at_most(known: Knowledge) -> None:

@@ -144,9 +144,7 @@ def superset(ids: dict[str, str], **given: str) -> Row:
 
 def looked_at(browser: Browser, handler: Handler, every: list[Handler], fields: Row) -> str:
     """Return what the preview on this page says was seen, or nothing where there is none."""
-    preview = next(
-        item for item in every if item.page == handler.page and item.name.endswith("_preview")
-    )
+    preview = next(item for item in every if item.page == handler.page and item.name.endswith("_preview"))
     seen = re.search(r'data-seen="(\w+)"', browser.call(preview, fields).text)
     return seen.group(1) if seen else ""
 
@@ -310,7 +308,8 @@ def test_the_session_of_another_tab_is_refused_however_it_is_named(server, sweep
         for method, path, query, sent in tries
         if eve.client.request(
             method, f"/gradio_api/{path}", params=query, json=sent, headers={"sec-fetch-site": "same-origin"}
-        ).status_code != 403
+        ).status_code
+        != 403
     ]
     assert not let_in
 

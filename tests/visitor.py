@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60
 WAIT = 30_000  # ms for anything to appear on a slow, busy machine
+READ = 90_000  # ms for a text to be read: the first one waits for the engines to be loaded
 
 expect.set_options(timeout=WAIT)
 
@@ -76,7 +77,7 @@ class Visitor:
     def read(self, text: str) -> None:
         self.write(text)
         self.page.click("button[data-act=read]")
-        self.page.locator(".columns").wait_for()
+        self.page.locator(".columns").wait_for(timeout=READ)
 
 
 def visit(browser: Browser, server: Server, **options: object) -> Visitor:

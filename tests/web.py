@@ -54,9 +54,7 @@ class TwoThemes:
         if not sentences:
             return ThemeReading()
         shown = (sentences[0], sentences[-1])
-        themes = tuple(
-            Theme(theme, 0.9 - 0.1 * place, (shown[place],)) for place, theme in enumerate(THEMES)
-        )
+        themes = tuple(Theme(theme, 0.9 - 0.1 * place, (shown[place],)) for place, theme in enumerate(THEMES))
         return ThemeReading(themes, tuple(RankedTheme(theme.id, theme.score) for theme in themes))
 
 

@@ -26,6 +26,9 @@ PERSONAL = (
     GUARD,
 )
 TARGET, PERSONAL_TARGET, SUPPORT, FLOOR = 0.6, 0.75, 12, 0.3
+# Logits below the best sentence that still count as evidence: on unseen hands 1 covers half of the
+# quote in 0.46 of the labels with 0.24 of the text, 2 in 0.54 with 0.31, 4 in 0.65 with 0.42.
+MARGIN = 2.0
 UNEQUAL = 0.05  # share of the belonging texts that may wrongly get a guarded theme
 Array = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
@@ -98,7 +101,7 @@ def evidence_numbers(corpus: Corpus, found: Unseen) -> tuple[Array, float]:
 
     share = max((0.0, 0.1, 0.2, 0.4, 0.8), key=lambda v: best(v)[0])
     hits, tops = best(share)
-    return np.array([share, np.percentile(tops, 1), 1.0]), hits
+    return np.array([share, np.percentile(tops, 1), MARGIN]), hits
 
 
 def held_out_names(corpus: Corpus, found: Unseen) -> Mask:

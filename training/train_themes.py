@@ -254,6 +254,7 @@ def save(path: Path, tensors: dict[str, Array], corpus: Corpus) -> None:
     }
     path.parent.mkdir(exist_ok=True)
     save_file(kept, path, about)
+    path.chmod(0o644)  # the library writes it for its owner alone
 
 
 # --- what readers say of hands they were not trained on

@@ -10,6 +10,8 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from gradio.state_holder import SessionState, StateHolder
+from starlette.routing import Mount
 
 from assistant import assemble
 from assistant.assemble import Application
@@ -32,6 +34,16 @@ OTHERS = ("/welcome", "/sign-out", "/delete-account", "/download", "/meeting.md"
 HEAD = '<link rel="stylesheet" href="/own/app.css"><script src="/own/app.js"></script>'
 
 
+class Forgetful(StateHolder):
+    """Remembers nothing of any tab. No act needs it, and what Gradio would keep is what people wrote."""
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        return SessionState(self.blocks)
+
+    def __contains__(self, session_id: str) -> bool:
+        return False
+
+
 def build(site: Application) -> App:
     """Return the whole ASGI application for ``site``."""
     private = site.settings.data / "tmp"
@@ -47,6 +59,9 @@ def build(site: Application) -> App:
         max_file_size="1mb", enable_monitoring=False, pwa=False, ssr_mode=False, mcp_server=False,
         app_kwargs={"openapi_url": None}, allowed_paths=[], theme=_theme(),
     )  # fmt: skip
+    gradio = next(route.app for route in mounted.routes if isinstance(route, Mount))
+    gradio.state_holder = Forgetful()  # type: ignore[attr-defined]
+    gradio.state_holder.set_blocks(gradio.blocks)  # type: ignore[attr-defined]
     return Guard(mounted, site.accounts, (*PAGES, *OTHERS), site.settings.allowed_hosts, HEAD)
 
 
@@ -59,7 +74,6 @@ def _blocks(site: Application) -> gr.Blocks:
         if path != "/":
             with demo.route(path.strip("/").capitalize(), path, show_in_navbar=False):
                 make(site, demo)
-    # Drop what Gradio remembers of a tab once it closes; without this it keeps typed text in memory.
     demo.queue(default_concurrency_limit=16, max_size=200, api_open=False)
     return demo
 

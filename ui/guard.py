@@ -192,7 +192,8 @@ def _session_hashes(request: _Request, body: bytes) -> set[str]:
 
 async def _body(receive: Receive, limit: int) -> bytes | None:
     """Read the whole body, or return None once it is longer than ``limit`` bytes."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":

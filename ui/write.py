@@ -12,7 +12,7 @@ from assistant.accounts import Person
 from assistant.assemble import Application
 from assistant.errors import InputError, ModelError
 from ui import share_panel
-from ui.page import Given, Outcome, Page
+from ui.page import Act, Given, Outcome, Page, Stream
 from ui.words import render, strings
 
 Row = dict[str, Any]
@@ -189,24 +189,20 @@ def build(site: Application, demo: gr.Blocks) -> None:
     def redraw(person: Person, given: Given, panel: str) -> str:
         return acts.draw(person, given.need("reflection"), panel)
 
-    Page(
-        site,
-        demo,
-        "write",
-        {
-            "open": acts.open,
-            "save": acts.save,
-            "read": acts.read,
-            "edit": acts.edit,
-            "fresh": acts.fresh,
-            "step": acts.step,
-            "not_me": acts.not_me,
-            "put_back": acts.put_back,
-            "reword": acts.reword,
-            "answer": acts.answer,
-            "take": acts.take,
-            "leave": acts.leave,
-            "stream_model": acts.stream_model,
-        }
-        | share_panel.acts(site, redraw),
+    names = (
+        "open",
+        "save",
+        "read",
+        "edit",
+        "fresh",
+        "step",
+        "not_me",
+        "put_back",
+        "reword",
+        "answer",
+        "take",
+        "leave",
     )
+    every: dict[str, Act | Stream] = {name: getattr(acts, name) for name in names}
+    every |= {"stream_model": acts.stream_model, **share_panel.acts(site, redraw)}
+    Page(site, demo, "write", every)

@@ -119,6 +119,9 @@
   }
 
   function noted(element) {
+    // A region that is there before its words change is the one that screen readers announce.
+    element.setAttribute("role", "status");
+    element.setAttribute("aria-live", "polite");
     const note = element.querySelector(".note");
     if (!note) return;
     const { saved, mark, says } = note.dataset;
@@ -223,6 +226,12 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-hide]")) hide();
+    if (event.target.closest(".skip")) {   // Gradio keeps links within a page from working
+      event.preventDefault();
+      const view = document.getElementById("view");
+      view.tabIndex = -1;
+      view.focus();
+    }
     if (event.target.closest("[data-print]")) window.print();
   });
   document.addEventListener("submit", (event) => {
