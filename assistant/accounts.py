@@ -126,8 +126,8 @@ class Accounts:
     # The keeper's acts
 
     def first_code(self) -> str | None:
-        """Return a fresh code for the first account while there is none; earlier ones stop working."""
-        if self._people.count():
+        """Return a fresh code for the keeper's account while there is none; earlier ones stop working."""
+        if self._people.keepers():
             return None
         self._people.drop_codes("first")
         return self._code("first")

@@ -40,6 +40,7 @@ class Application:
     accounts: Accounts
     sharing: Sharing
     pipeline: Pipeline
+    text_goes_to: str = ""  # the host, when the text model is on another machine; the page says so
 
 
 def application(settings: Settings, warm: bool = True) -> Application:
@@ -54,6 +55,7 @@ def application(settings: Settings, warm: bool = True) -> Application:
         people,
         Sharing(store, people, _ordinary_words(lines.knowledge)),
         lines,
+        lines.model.away if isinstance(lines.model, ServerModel) else "",
     )
     if warm:
         threading.Thread(target=_warm, args=(lines,), daemon=True).start()
@@ -94,7 +96,9 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.model == "bundled":
         preparing.prepare(settings.models, on_progress=say)
     lines = pipeline(settings, use_model=False)
-    lines.search("ready", 1)  # builds the knowledge index
+    if not lines.index.path.is_file():
+        say("Building the index of the knowledge base.")
+        lines.search("ready", 1)
     say("The models are ready.")
 
 

@@ -109,8 +109,7 @@ class Lexicon:
         folded = _fold(line)
         words = {word.replace("'", "") for word in _WORD.findall(folded)}
         numbers = sorted({n for word in words for n in self.by_word.get(word, ())})
-        everything = (*self.groups, *self.abroad)
-        candidates = [everything[n] for n in numbers]
+        candidates = [(*self.groups, *self.abroad)[n] for n in numbers]
         if line and max(line) >= _FAR_SCRIPTS:
             candidates += self.wordless
         for group in candidates:

@@ -26,6 +26,7 @@ from assistant.errors import EmbeddingError, ModelError
 Array = npt.NDArray[np.floating]
 MAX_NAMED = 2  # the contract allows four; the first two are the ones that can be trusted so far
 MAX_SPANS = 3
+ALONE_WORDS = 5  # a shorter quote says too little by itself
 LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidence
 # Texts about unequal treatment must not be told that they lack confidence: where belonging is
 # likely (the weights say how likely), these are left unnamed.
@@ -180,6 +181,7 @@ class ThemeReader:
         spans: list[Span] = []
         for i in kept:
             spans = self._add(text, sentences, i, spans, room, theme)
+        spans = _widened(text, sentences, spans, marks, room)
         return tuple(sorted(spans, key=lambda s: s.start))
 
     def _add(
@@ -212,3 +214,21 @@ def _joined(sentences: Sequence[Span], i: int, spans: list[Span]) -> list[Span]:
             both = Span(sentences[low].start, sentences[high].end)
             return [both if s == sentences[j] else s for s in spans]
     return [*spans, sentences[i]]
+
+
+def _widened(text: str, sentences: Sequence[Span], spans: list[Span], marks: Array, room: Room) -> list[Span]:
+    """Return ``spans`` with each that is only a few words long joined to its better neighbour, if there is room."""
+    places = {span: i for i, span in enumerate(sentences)}
+    for span in list(spans):
+        if span not in places or len(span.of(text).split()) >= ALONE_WORDS:
+            continue
+        i = places[span]
+        beside = [j for j in (i - 1, i + 1) if 0 <= j < len(sentences)]
+        for j in sorted(beside, key=lambda j: -marks[j]):
+            both = Span(min(span.start, sentences[j].start), max(span.end, sentences[j].end))
+            others = [other for other in spans if other != span]
+            free = all(other.end <= both.start or other.start >= both.end for other in others)
+            if free and room.fits([*others, both]):
+                spans = [*others, both]
+                break
+    return spans

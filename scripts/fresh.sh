@@ -60,4 +60,4 @@ until answers; do
 done
 echo "make run: the page answered after $(minutes $SECONDS)"
 echo "Room taken:"
-du -sh .venv "$place/home" "$place"
+du -sh "$place"

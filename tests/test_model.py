@@ -284,12 +284,12 @@ def test_other_hosts_are_refused_before_any_connection(address: str) -> None:
     "address", ["http://127.0.0.1:1", "http://127.8.9.1", "http://[::1]:11434/v1/", "http://localhost:80"]
 )
 def test_this_machine_is_accepted(address: str) -> None:
-    assert ServerModel(address).stays_here
+    assert ServerModel(address).away == ""
 
 
 def test_a_host_named_as_allowed() -> None:
     far = ServerModel("http://models.example.org/v1#m", allowed={"models.example.org"})
-    assert not far.stays_here and far.name == "m at http://models.example.org/v1"
+    assert far.away == "models.example.org" and far.name == "m at http://models.example.org/v1"
 
 
 # The script, and what all share

@@ -70,6 +70,7 @@ class Write:
             silent=report["safety"]["level"] == "urgent" or not report["understood"], working=working,
             put_aside=[theme for theme, said in verdicts.items() if said["verdict"] == "not_me"],
             model_offer=bool(drawn["themes"]) and not drawn["notice"] and pipeline.model is not None,
+            goes_to=self.site.text_goes_to,
             model_fault=pipeline.model_fault or ("" if pipeline.model else self.words["model_none"]),
         )  # fmt: skip
 

@@ -39,7 +39,7 @@ class ServerModel:
         except (httpx.InvalidURL, TypeError) as error:
             raise ModelError(f"The model address {address} cannot be read: {error}.") from error
         check_host(url, allowed)
-        self.stays_here = is_loopback(url.host)
+        self.away = "" if is_loopback(url.host) else url.host  # where text goes, when not on this machine
         self.timeout = timeout
         self._model = url.fragment or None
         self._base = str(url.copy_with(fragment=None, query=None)).rstrip("/")
