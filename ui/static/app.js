@@ -10,7 +10,7 @@
   const opened = new Map();          // summary text and place -> open or not
   const timers = new Map();
   const waiting = new Map();         // key -> number of the save on its way
-  let page = null, send = () => {}, count = 0, busy = null, banner = null, lastEscape = 0;
+  let page = null, send = () => {}, count = 0, busy = null, banner = null, lastEscape = -Infinity;
 
   const kept = (key) => sessionStorage.getItem(PREFIX + key);
   const keep = (key, text) => sessionStorage.setItem(PREFIX + key, text);
