@@ -32,14 +32,16 @@ def first_screen(
     """
     verdicts, answers = verdicts or {}, answers or {}
     themes = [theme for theme in row["themes"] if verdicts.get(theme["id"], {}).get("verdict") != "not_me"]
-    themes = in_order(themes, knowledge)[:MOST_THEMES]
+    # Under a notice nothing is said about the person: the notice, few questions and passages stand alone.
+    themes = in_order(themes, knowledge)[:MOST_THEMES] if row["safety"]["level"] == "none" else []
 
     def drawn(items: Sequence[Row]) -> list[Row]:
         return [
             item | {"answer": answers.get(item["text"], ""), "taken": item["text"] in taken} for item in items
         ]
 
-    offered = row["questions"] if themes or not row["themes"] else row.get("any", [])
+    dismissed = row["themes"] and not themes and row["safety"]["level"] == "none"
+    offered = row.get("any", []) if dismissed else row["questions"]
     questions = drawn(offered[:MOST_QUESTIONS])
     shown = {theme["id"] for theme in themes}
     return {

@@ -76,6 +76,14 @@ def test_a_theme_put_aside_is_gone_with_its_questions(known: Knowledge) -> None:
     assert "feedback" not in str(screen["questions"])
 
 
+def test_under_a_notice_nothing_is_said_about_the_person(known: Knowledge) -> None:
+    row = report(theme("self_confidence"), level="support", kind="harassment_discrimination")
+    row["questions"] = [{"kind": "reflect", "text": "Who could stand with you?", "theme": None, "origin": "bank"}]
+    screen = first_screen(row, "text", known)
+    assert screen["themes"] == [] and [piece["number"] for piece in screen["segments"]] == [0]
+    assert screen["notice"]["level"] == "support" and len(screen["questions"]) == 1
+
+
 def test_the_segments_are_the_whole_text_and_mark_the_evidence() -> None:
     text = "One. Two. Three."
     pieces = segments(text, [theme("a", 5, 9), theme("b", 0, 4)])
