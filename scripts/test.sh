@@ -14,9 +14,9 @@ browser() {
 }
 
 echo "== quick tests"
-"$python" -m pytest -m "not models and not browser and not wheel"
-echo "== tests with the models and the wheel"
-"$python" -m pytest -m "(models or wheel) and not browser"
+"$python" -m pytest -m "not (models or browser or wheel or web)"
+echo "== tests with the web application, the models and the wheel"
+"$python" -m pytest -m "(models or wheel or web) and not browser"
 
 if browser; then
     echo "== tests in the browser"

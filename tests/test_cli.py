@@ -153,7 +153,7 @@ def test_a_goal_line_holds_everything_the_contract_names(run: Answers) -> None:
         "id", "safety", "missing", "frame", "type", "refined", "first_step", "check", "origin", "abstained",
     }  # fmt: skip
     assert answer["frame"] == "avoidance" and answer["origin"] == "template"
-    assert "[" in answer["refined"] and "If" in answer["first_step"] or "When" in answer["first_step"]
+    assert ("[" in answer["refined"] and "If" in answer["first_step"]) or "When" in answer["first_step"]
 
 
 def test_a_goal_under_a_notice_has_nothing_missing_and_nothing_refined(run: Answers) -> None:

@@ -18,6 +18,8 @@ from web import COOKIE, LAN, Browser, Server, World, plant, serving
 
 from ui.guard import BODY_LIMIT, FORM_LIMIT, Guard
 
+pytestmark = pytest.mark.web
+
 OPEN = ("/sign-in", "/sign-up", "/reset", "/help", "/quiet", "/own/app.css", "/own/app.js")
 # What a page of Gradio needs; all else that it offers must stay behind the wall.
 NEEDED = {

@@ -179,7 +179,8 @@ def stub(options: list[str], inputs: list[dict[str, Any]]) -> list[dict[str, Any
     return [line(id=given["id"], themes=[], ranked=ranked, abstained="Too little.") for given in inputs]
 
 
-def test_the_report_covers_all_sets() -> None:
+def test_the_report_covers_all_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "ROUNDS", 20)
     answers = evaluate.collect(stub)
     cases = evaluate.theme_cases(answers.reflections)
     assert sc.no_theme_accuracy(cases) == 1.0

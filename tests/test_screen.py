@@ -78,7 +78,9 @@ def test_a_theme_put_aside_is_gone_with_its_questions(known: Knowledge) -> None:
 
 def test_under_a_notice_nothing_is_said_about_the_person(known: Knowledge) -> None:
     row = report(theme("self_confidence"), level="support", kind="harassment_discrimination")
-    row["questions"] = [{"kind": "reflect", "text": "Who could stand with you?", "theme": None, "origin": "bank"}]
+    row["questions"] = [
+        {"kind": "reflect", "text": "Who could stand with you?", "theme": None, "origin": "bank"}
+    ]
     screen = first_screen(row, "text", known)
     assert screen["themes"] == [] and [piece["number"] for piece in screen["segments"]] == [0]
     assert screen["notice"]["level"] == "support" and len(screen["questions"]) == 1

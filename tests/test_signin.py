@@ -17,6 +17,8 @@ from web import COOKIE, LAN, Browser, Server, World, plant, serving
 from assistant.accounts import ATTEMPT_MINUTES, ATTEMPTS
 from assistant.errors import InputError
 
+pytestmark = pytest.mark.web
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

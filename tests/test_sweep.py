@@ -15,6 +15,8 @@ from web import Answer, Browser, Handler, Human, Row, Server, World, keeper, pla
 
 from assistant.sharing import KINDS
 
+pytestmark = pytest.mark.web
+
 FIELDS = {
     "text": "Plain words of the one who asks, about a plan for our team.",
     "words": "I want to learn to speak up in our weekly meeting.",

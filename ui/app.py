@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 
 import gradio as gr
 import uvicorn
@@ -54,6 +55,8 @@ def build(site: Application) -> App:
     api.add_middleware(CORSMiddleware, allow_origins=[])
     api.include_router(signin.routes(site))
     api.include_router(files.routes(site))
+    # Gradio says so even where ssr_mode is off.
+    warnings.filterwarnings("ignore", message="SSR mode is not supported")
     mounted = gr.mount_gradio_app(
         api, _blocks(site), path="/", auth_dependency=_who, run_history=False, footer_links=[], show_error=False,
         max_file_size="1mb", enable_monitoring=False, pwa=False, ssr_mode=False, mcp_server=False,
