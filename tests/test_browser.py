@@ -127,6 +127,7 @@ def a_reflection_is_written_and_read(ana: Visitor) -> None:
     look(ana, "write-empty")
     starter = page.locator("[data-start]").first
     words = starter.get_attribute("data-start") or ""
+    page.locator(".starters summary").click()
     starter.click()
     expect(page.locator("#text")).to_have_value(words.removesuffix("…"))
     ana.write(TEXT)

@@ -77,7 +77,7 @@ def test_hostile_text_is_shown_as_it_was_written_on_every_page(arrive: Arrive) -
     look(mara, "meeting-hostile")
     mara.go("/goals", ".goals").locator("[name=words]").fill(HOSTILE)
     page.get_by_role("button", name="Look at it with me").click()
-    expect(page.locator(".right .own-text").first).to_have_text(HOSTILE.strip(), use_inner_text=False)
+    expect(page.locator(".reading .own-text").first).to_have_text(HOSTILE.strip(), use_inner_text=False)
     mara.go("/mine", ".mine article").fill("[name=words]", "${alert(1)}")
     page.get_by_role("button", name="Find", exact=True).click()
     expect(page.locator(".mine article .own-text").first).to_contain_text("`${alert(1)}` and ${alert(2)}")
