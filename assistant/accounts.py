@@ -79,6 +79,7 @@ class Accounts:
         subjects = {
             _hash(f"{name.lower()}@{address}"): ATTEMPTS,
             _hash(f"@{address}"): ATTEMPTS_ADDRESS,
+            _hash(f"{name.lower()}@"): ATTEMPTS_ADDRESS,  # whoever tries, and from wherever they say
         }
         if any(self._people.attempts(who, since) >= most for who, most in subjects.items()):
             raise InputError(f"Too many wrong tries. Wait {ATTEMPT_MINUTES} minutes, then try again.")
@@ -194,6 +195,7 @@ class Accounts:
         raise AccessError("This pair is not here. It may have ended.")
 
     def end_pair(self, person: str, pair: str) -> None:
+        """End a pair of this person; what either shared in it is erased."""
         self.pair(person, pair)
         self._people.end_pair(pair)
 

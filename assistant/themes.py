@@ -25,6 +25,7 @@ from assistant.errors import EmbeddingError, ModelError
 
 Array = npt.NDArray[np.floating]
 MAX_NAMED = 2  # the contract allows four; the first two are the ones that can be trusted so far
+SECOND_AT_LEAST = 0.5  # a second theme is named only where the calibrated score says more likely than not
 MAX_SPANS = 3
 ALONE_WORDS = 5  # a shorter quote says too little by itself
 LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidence
@@ -33,9 +34,7 @@ LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidenc
 GUARD = "belonging_inclusion"
 GUARDED = ("self_confidence", "impostor_feelings", "perfectionism")
 _WORD = re.compile(r"[a-z']+")
-_CLAUSE = re.compile(
-    r"(?<=[,;:–—])\s+|\s+(?=(?:and|but|because|so|when|while|which|though|although|if|then|or)\b)"
-)
+_CLAUSE = re.compile(r"(?<=[,;:–—])\s+|\s+(?=(?:and|but|because|so|while|though|although)\b)")
 
 
 def word_ids(text: str, size: int) -> npt.NDArray[np.int64]:
@@ -160,6 +159,8 @@ class ThemeReader:
         for k in order:
             if scores[k] < self._thresholds[k] or (guarded and self.ids[k] in GUARDED):
                 continue
+            if named and scores[k] < SECOND_AT_LEAST:
+                break
             evidence = self._evidence(text, sentences, marks[:, k], int(k))
             if evidence:
                 named.append(Theme(self.ids[k], float(scores[k]), evidence))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from dataclasses import fields
@@ -15,6 +17,7 @@ from assistant.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SERVES = "<!-- serves -->"
 BLOCK = re.compile(r"^(<!--[^\n]*-->\n)?```(?:bash|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LEFT_OUT = "<!-- not run by the tests:"
 BY_THEMSELVES = ("make run", "make test")  # whole set-ups; scripts/fresh.sh runs them
@@ -25,7 +28,7 @@ def examples() -> list[str]:
     return [
         code
         for note, code in BLOCK.findall(README)
-        if not note.startswith(LEFT_OUT) and not any(words in code for words in BY_THEMSELVES)
+        if not note.startswith((LEFT_OUT, SERVES)) and not any(words in code for words in BY_THEMSELVES)
     ]
 
 
@@ -53,6 +56,41 @@ def test_an_example_runs(code: str, data: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert '"error"' not in done.stdout
+
+
+@pytest.mark.models
+def test_the_example_that_serves_comes_up_and_says_where(data: Path) -> None:
+    (code,) = [code for note, code in BLOCK.findall(README) if note.startswith(SERVES)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"MENTORING_DATA": str(data), "MENTORING_PORT": str(port)}
+    environment.setdefault("MENTORING_MODELS", str(ROOT / ".cache" / "models"))
+    running = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", code], cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert running.stderr
+        assert any(f"http://127.0.0.1:{port}" in line for line in running.stderr)
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(timeout=30)
+
+
+def test_the_steps_by_hand_are_those_of_the_script() -> None:
+    script = (ROOT / "scripts" / "setup.py").read_text(encoding="utf-8")
+    by_hand = [
+        code for note, code in BLOCK.findall(README) if note.startswith(LEFT_OUT) and "pip install" in code
+    ]
+    assert len(by_hand) == 1
+    locks = re.findall(r"requirements/(\w+)\.lock", by_hand[0])
+    assert locks == ["torch", "app", "model"]
+    for lock in locks:
+        assert (ROOT / "requirements" / f"{lock}.lock").is_file()
+        assert f'_lock("{lock}.lock")' in script or f'_lock(f"{lock}' in script, lock
+    for flag in set(re.findall(r"--[a-z-]+", by_hand[0])):
+        assert f'"{flag}"' in script, flag
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)

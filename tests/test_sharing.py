@@ -281,7 +281,7 @@ def test_a_lone_surrogate_in_a_wording_reaches_the_desk_as_a_readable_sign(store
     shown(sharing, people.ben).encode()
 
 
-def test_an_ended_pair_shows_nothing_and_its_sender_can_still_withdraw(store, accounts, sharing, people):
+def test_an_ended_pair_shows_nothing_not_even_after_joining_again(store, accounts, sharing, people):
     share = sharing.share(people.ana, people.pair, sharing.question(people.ana, on_page(store, people.ana)))
     accounts.end_pair(people.ben, people.pair)
     assert sharing.desk(people.ben) == []
@@ -293,9 +293,10 @@ def test_an_ended_pair_shows_nothing_and_its_sender_can_still_withdraw(store, ac
     ):
         with pytest.raises(AccessError):
             act()
-    assert [row["with"] for row in sharing.ledger(people.ana)] == ["Ben"]
+    assert [(row["with"], row["withdrawn"]) for row in sharing.ledger(people.ana)] == [("Ben", True)]
     sharing.withdraw(people.ana, share)
-    assert sharing.ledger(people.ana)[0]["withdrawn"]
+    accounts.join_pair(people.ben, accounts.pair_code(people.ana, "mentee"))
+    assert [desk["shares"] for desk in sharing.desk(people.ben)] == [[]]
 
 
 def test_the_ledger_stays_when_the_other_person_leaves(store, accounts, sharing, people):

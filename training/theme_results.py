@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from assistant.themes import GUARD, GUARDED, MAX_NAMED
+from assistant.themes import GUARD, GUARDED, MAX_NAMED, SECOND_AT_LEAST
 
 if TYPE_CHECKING:
     from training.train_themes import Corpus, Unseen
@@ -73,7 +73,7 @@ def name(corpus: Corpus, scores: Array, limits: Array, guard: float) -> Mask:
     for theme in GUARDED:
         above[guarded, corpus.ids.index(theme)] = False
     rank = np.argsort(np.argsort(-np.where(above, scores, -1), 1), 1)
-    return above & (rank < MAX_NAMED)
+    return above & (rank < MAX_NAMED) & ((rank == 0) | (scores >= SECOND_AT_LEAST))
 
 
 def wrongly_guarded(corpus: Corpus, named: Mask) -> float:

@@ -146,4 +146,11 @@ class People:
         )  # fmt: skip
 
     def end_pair(self, pair: str) -> None:
-        self._db.run("UPDATE pairs SET ended = ? WHERE id = ?", now(), pair)
+        """End a pair and erase what either shared in it, so that joining again starts from nothing."""
+        with self._db.act():
+            self._db.run("UPDATE pairs SET ended = ? WHERE id = ?", now(), pair)
+            self._db.run(
+                "UPDATE shares SET payload = NULL, part = '', withdrawn = coalesce(withdrawn, ?) WHERE pair = ?",
+                now(), pair,
+            )  # fmt: skip
+            self._db.forget()
