@@ -89,7 +89,7 @@ class Accounts:
                 self._people.failed(who, since)
             raise InputError(WRONG)
         token = secrets.token_urlsafe(32)
-        self._people.sign_in(row["id"], _hash(token))
+        self._people.sign_in(row["id"], _hash(token), _iso(datetime.now(UTC) - self._lifetime))
         return token
 
     def who(self, token: str | None) -> Person | None:

@@ -117,15 +117,23 @@ def _each_line(path: str, fields: Sequence[str], answer: Callable[[Row], Row]) -
                 raise InputError("the line is not a JSON object")
             line_id = row.get("id")
             _check_fields(row, fields)
-            result = {"id": line_id} | answer(row)
         except (ValueError, RecursionError) as error:
             result = {"id": line_id, "error": f"the line is not JSON: {error}"}
-        except MentoringError as error:
+        except InputError as error:
             result = {"id": line_id, "error": str(error)}
+        else:
+            result = _answered(row, answer)
         print(json.dumps(result), flush=True)
         if len(lines) > PROGRESS_EVERY and (number % PROGRESS_EVERY == 0 or number == len(lines)):
             print(f"{number} of {len(lines)} read", file=sys.stderr)
     return 0
+
+
+def _answered(row: Row, answer: Callable[[Row], Row]) -> Row:
+    try:
+        return {"id": row["id"]} | answer(row)
+    except MentoringError as error:
+        return {"id": row["id"], "error": str(error)}
 
 
 def _check_fields(row: Row, fields: Sequence[str]) -> None:

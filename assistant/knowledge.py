@@ -24,7 +24,6 @@ from assistant.errors import KnowledgeError
 WORDS = (60, 120)  # of a passage
 QUESTION_WORDS = 25
 TOPICS = ("modality", "privacy", "rhythm", "mentor_craft", "choosing", "challenges", "support", "two_way")
-STRENGTHS = ("A", "B", "C")
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
 _YES_NO = re.compile(
     r"^(?:and |so |but )?(?:do|does|did|is|are|was|were|am|have|has|had|can|could|will|would|should|shall|may|might|"

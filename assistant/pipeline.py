@@ -89,11 +89,7 @@ class Pipeline:
         row = self.store.reflections.load(owner, reflection)
         sentences, vectors, finding, seconds = self._read_safely(row["text"], owner, reflection)
         self.store.reflections.set_level(owner, reflection, finding.level)
-        dismissed = {
-            theme
-            for theme, verdict in self.store.reflections.verdicts(owner, reflection).items()
-            if verdict["verdict"] == "not_me"
-        }
+        dismissed = self._dismissed(owner, reflection)
         report = self._suggest(row["text"], sentences, vectors, finding, 0, True, dismissed, seconds)
         if finding.level == "none" and finding.understood:
             report = replace(report, earlier=self._earlier(owner, reflection, vectors))
@@ -139,22 +135,38 @@ class Pipeline:
         if not found:
             raise InputError("Read the text first; then the local model can try.")
         stored, _ = found
+        dismissed = self._dismissed(owner, reflection)
+        wanted = stored | {"themes": [item for item in stored["themes"] if item["id"] not in dismissed]}
         rows: list[dict[str, Any]] = []
         places: dict[tuple[str | None, str], int] = {}
-        for question in self.draft(stored["text"], reporting.report_of(stored, self.knowledge), 0):
+        for question in self.draft(stored["text"], reporting.report_of(wanted, self.knowledge), 0):
             place = (question.theme, question.kind)
             places[place] = places.get(place, 0) + 1
             if places[place] > DRAFTS:
                 continue
             rows.append(reporting.question_row(question))
-            yield self._keep_drafts(owner, reflection, rows)
+            yield self._keep_drafts(owner, reflection, stored, rows)
         if not rows:
-            yield self._keep_drafts(owner, reflection, rows)
+            yield self._keep_drafts(owner, reflection, stored, rows)
 
-    def _keep_drafts(self, owner: str, reflection: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _keep_drafts(
+        self, owner: str, reflection: str, about: dict[str, Any], rows: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Store drafts beside the reading they are about; one made meanwhile stays without them."""
         assert self.store is not None
-        self.store.reflections.change_report(owner, reflection, lambda report: report | {"drafts": rows})
+
+        def change(report: dict[str, Any]) -> dict[str, Any]:
+            same = (report["text"], report["safety"]) == (about["text"], about["safety"])
+            return report | {"drafts": rows} if same else report
+
+        self.store.reflections.change_report(owner, reflection, change)
         return rows
+
+    def _dismissed(self, owner: str, reflection: str) -> set[str]:
+        """Return the themes of which the writer said that they are not it."""
+        assert self.store is not None
+        verdicts = self.store.reflections.verdicts(owner, reflection)
+        return {theme for theme, said in verdicts.items() if said["verdict"] == "not_me"}
 
     def check_safety(self, text: str) -> SafetyFinding:
         """Read any writing from which something may be suggested; storing nothing."""
@@ -296,7 +308,7 @@ class Pipeline:
 
 def seed_for(seed: int, line_id: str) -> int:
     """Return the seed of one line, so that it gives the same answer alone or in any batch."""
-    return int(hashlib.sha256(f"{seed}\0{line_id}".encode()).hexdigest()[:8], 16)
+    return int(hashlib.sha256(f"{seed}\0{line_id}".encode("utf-8", "surrogatepass")).hexdigest()[:8], 16)
 
 
 def _with_model(bank: tuple[Question, ...], drafts: Sequence[Question]) -> tuple[Question, ...]:

@@ -365,9 +365,10 @@ class SafetyReader:
         kinds = np.argmax(rows @ weights.kinds[:, :-1].T + weights.kinds[:, -1], axis=1)
         noticed = []
         for i in np.argsort(-raised):
-            level: Level = "urgent" if urgent[i] >= weights.urgent_from else "support"
-            if level == "urgent" or raised[i] >= weights.raised_from:
-                kind = KINDS[int(kinds[i])]
+            danger, kind = urgent[i] >= weights.urgent_from, KINDS[int(kinds[i])]
+            if danger or raised[i] >= weights.raised_from:
+                # Where the heads disagree, danger of a kind that is none, it is not sure enough for urgent.
+                level: Level = "urgent" if danger and kind in URGENT_KINDS else "support"
                 noticed.append(Hit(int(i), "classifier", level, kind, False, sentences[i]))
         return noticed
 

@@ -59,7 +59,9 @@ def first_screen(
         ],
         "earlier": row.get("earlier", []),
         "more": drawn([item for item in row.get("more", []) if item["theme"] in shown | {None}]),
-        "drafts": drawn(row["drafts"]) if row.get("drafts") is not None else None,
+        "drafts": drawn([item for item in row["drafts"] if item["theme"] in shown])
+        if row.get("drafts") is not None
+        else None,
         "rules_only": row["safety"].get("rules_only", False),
     }
 

@@ -178,6 +178,16 @@ def test_a_sign_in_ends_after_its_days_however_much_it_is_used(accounts, people,
     assert accounts.who(token) is None
 
 
+def test_what_has_ended_is_not_kept_for_ever(accounts, store, people, later):
+    accounts.sign_in("Ana", PASSWORD, "here")
+    accounts.signup_code("mentee")
+    later(days=15)
+    accounts.sign_in("Ben", PASSWORD, "here")
+    accounts.signup_code("mentee")
+    assert [row["owner"] for row in table(store, "sign_ins")] == [people.ben]
+    assert [row["purpose"] for row in table(store, "codes")] == ["signup"]
+
+
 def test_signing_out_ends_that_sign_in_alone(accounts, people):
     one, two = (accounts.sign_in("Ana", PASSWORD, "here") for _ in range(2))
     accounts.sign_out(one)

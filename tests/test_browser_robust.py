@@ -117,6 +117,23 @@ def test_text_outlives_a_reload_and_a_restart_of_the_application(arrive: Arrive,
     expect(text).to_have_value(LONG + "Typed during the cut.")
 
 
+# Answers to acts arrive a good while after they were given.
+SLOW = """() => { const real = window.fetch; window.fetch = async (...given) => {
+  const answer = await real(...given);
+  if (String(given[0]?.url ?? given[0]).includes("/run/predict")) await new Promise((go) => setTimeout(go, 1500));
+  return answer; }; }"""
+
+
+def test_what_is_typed_while_a_save_is_on_its_way_is_saved_too(arrive: Arrive, server: Server) -> None:
+    vera = arrive("Vera")
+    vera.page.evaluate(SLOW)
+    text = vera.page.locator("#text")
+    text.fill(LONG + "Sent first.")
+    vera.page.wait_for_timeout(1750)  # the save has gone out, and its answer is about to come
+    text.fill(LONG + "Typed meanwhile.")
+    _saved(vera, server, LONG + "Typed meanwhile.")
+
+
 def _saved(visitor: Visitor, server: Server, words: str, seconds: int = 40) -> None:
     """Wait until the words are in the database, whoever's they are."""
     for _ in range(seconds * 2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,12 @@ def test_bad_lines_are_answered_in_their_place_and_the_rest_goes_on(run: Answers
         '{"id": "x"}',
         '["list"]',
         '{"id": 7, "text": 3}',
+        '{"id": "\\ud800", "text": "Half a letter for a name."}',
         row("Fine.", "last"),
     ]
     answers = run("analyse", run.file(*lines), "--no-model", "--no-questions")
-    assert [answer["id"] for answer in answers] == [1, None, "x", None, 7, "last"]
-    assert [("error" in answer) for answer in answers] == [False, True, True, True, True, False]
+    assert [answer["id"] for answer in answers] == [1, None, "x", None, 7, "\ud800", "last"]
+    assert [("error" in answer) for answer in answers] == [False, True, True, True, True, False, False]
 
 
 def test_a_line_gives_the_same_answer_alone_and_in_a_batch(run: Answers) -> None:
@@ -180,3 +182,14 @@ def test_the_doctor_finds_all_well_and_names_a_fault(run: Answers, monkeypatch: 
     monkeypatch.setenv("MENTORING_MODEL", "http://models.example.org/")
     assert cli.main(["--data", str(run.data), "doctor"]) == 1
     assert "models.example.org is not this machine" in run.capsys.readouterr().out
+
+
+def test_a_port_that_is_taken_is_one_plain_sentence(run: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MENTORING_MODEL", "none")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert cli.main(["--data", str(run.data), "serve", "--port", port]) == 1
+    said = run.capsys.readouterr().err
+    assert f"Port {port}" in said and "--port" in said and "Open http" not in said

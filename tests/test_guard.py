@@ -16,6 +16,7 @@ import pytest
 from conftest import PASSWORD
 from web import COOKIE, LAN, Browser, Server, World, plant, serving
 
+from assistant.errors import StoreError
 from ui.guard import BODY_LIMIT, FORM_LIMIT, Guard
 
 pytestmark = pytest.mark.web
@@ -241,6 +242,15 @@ async def _endless(app: Guard, path: str, token: str) -> tuple[int, int]:
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     await app(scope, receive, send)
     return taken, statuses[0]
+
+
+def test_a_busy_database_is_answered_with_a_sentence(ana, server, monkeypatch):
+    def busy(token: object) -> None:
+        raise StoreError("The database /home/somebody is busy.")
+
+    monkeypatch.setattr(server.site.accounts, "who", busy)
+    reply = ana.client.get("/mine")
+    assert reply.status_code == 503 and "try again" in reply.text and "somebody" not in reply.text
 
 
 def test_a_body_that_is_no_request_is_refused_without_a_fault(ana):

@@ -16,7 +16,7 @@ from assistant.errors import AccessError, EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
 from assistant.model.scripted import ScriptedModel
-from assistant.pipeline import Pipeline
+from assistant.pipeline import Pipeline, seed_for
 from assistant.questions import QuestionBank
 from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
@@ -197,6 +197,35 @@ def test_drafts_need_a_reading_first(lines: Pipeline, ana: str) -> None:
     reflection = lines.store.reflections.save(ana, TEXT)
     with pytest.raises(InputError):
         list(lines.draft_reflection(ana, reflection))
+
+
+def test_no_draft_is_asked_for_a_theme_put_aside(lines: Pipeline, ana: str) -> None:
+    lines.model = ScriptedModel([["What went through your mind before you closed it again?"]], repeat=True)
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, reflection)
+    lines.store.reflections.save_verdict(ana, reflection, "self_confidence", "not_me")
+    assert list(lines.draft_reflection(ana, reflection)) == [[]]
+    assert not lines.model.prompts
+
+
+def test_drafts_about_an_earlier_text_are_not_stored_beside_a_later_reading(
+    lines: Pipeline, ana: str
+) -> None:
+    lines.model = ScriptedModel([["What went through your mind before you closed it again?"]], repeat=True)
+    assert lines.store
+    reflection = lines.store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, reflection)
+    drafts = lines.draft_reflection(ana, reflection)
+    next(drafts)
+    lines.store.reflections.save(ana, DANGER, reflection)
+    stored = lines.read_reflection(ana, reflection)
+    list(drafts)
+    assert lines.store.reflections.report(ana, reflection) == (stored, True)
+
+
+def test_any_id_of_a_line_has_a_seed() -> None:
+    assert seed_for(0, "\ud800") == seed_for(0, "\ud800") != seed_for(1, "\ud800")
 
 
 def test_a_goal_under_a_notice_is_not_refined(lines: Pipeline) -> None:

@@ -71,9 +71,11 @@ def test_two_themes_and_five_questions_at_most(known: Knowledge) -> None:
 
 def test_a_theme_put_aside_is_gone_with_its_questions(known: Knowledge) -> None:
     row = report(theme("feedback"), theme("leadership"))
+    row["drafts"] = [{"text": f"What of {name}?", "theme": name} for name in ("feedback", "leadership")]
     screen = first_screen(row, "text", known, {"feedback": {"verdict": "not_me"}})
     assert [item["id"] for item in screen["themes"]] == ["leadership"]
     assert "feedback" not in str(screen["questions"])
+    assert [item["theme"] for item in screen["drafts"]] == ["leadership"]
 
 
 def test_under_a_notice_nothing_is_said_about_the_person(known: Knowledge) -> None:

@@ -206,7 +206,8 @@ def test_mentor_and_keeper_get_nothing_that_is_not_shared_and_the_mentee_none_of
 
 
 def test_mentor_and_keeper_change_nothing_of_the_mentees(sweep):
-    assert not sweep.changed
+    # Either may end a pair, and what was shared in it is then erased for both.
+    assert set(sweep.changed) <= {"sharing_end"}
 
 
 def test_every_planted_word_comes_back_to_its_owner(server, sweep):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import warnings
 
@@ -100,11 +101,28 @@ def serve(settings: Settings) -> None:
         app = build(site)
     except OSError as error:
         raise SettingsError(f"The application cannot start ({error}). Run `mentoring doctor`.") from error
+    taken = _listening(settings)
     _say_where(site)
-    uvicorn.run(
-        app, host=settings.host, port=settings.port, access_log=False, log_level="warning", server_header=False,
-        forwarded_allow_ips="127.0.0.1",
-    )  # fmt: skip
+    options = uvicorn.Config(
+        app, access_log=False, log_level="warning", server_header=False, forwarded_allow_ips="127.0.0.1"
+    )
+    uvicorn.Server(options).run(sockets=[taken])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Return the socket to serve on. Raises SettingsError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise SettingsError(
+            f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). "
+            "Another program may have it: stop that, or choose another with --port."
+        ) from error
+    return bound
 
 
 def _say_where(site: Application) -> None:

@@ -16,7 +16,6 @@ from ui.page import Given, Outcome, Page
 from ui.words import render, strings
 
 Row = dict[str, Any]
-NEW = {"id": "", "goal": "", "context": "", "reading": None, "wording": None}
 
 
 class Goals:
@@ -27,12 +26,11 @@ class Goals:
         self.words = strings()["goals"]
 
     def open(self, person: Person, given: Given) -> Outcome:
-        unsettled = next((row for row in self.goals.list(person.id) if not row["wording"]), None)
-        return Outcome(self.draw(person, unsettled["id"] if unsettled else ""))
+        return Outcome(self.draw(person))
 
     def draw(self, person: Person, goal_id: str = "", panel: str = "") -> str:
-        """Return the page with one goal open on the sheet and all others beside it."""
-        goal = self.goals.load(person.id, goal_id) if goal_id else self._new(person)
+        """Return the page with one goal on the sheet, else the unsettled one, and all others beside it."""
+        goal = self.goals.load(person.id, goal_id) if goal_id else self._unsettled(person)
         reading = goal["reading"]
         taken = self.meetings.items(person.id, self.meetings.open(person.id)["id"])
         texts = {item["text"] for item in taken}
@@ -54,28 +52,26 @@ class Goals:
             open=goal_step.missing_as_questions(reading["missing"]) if reading and reading["missing"] else [],
         )  # fmt: skip
 
-    def _new(self, person: Person) -> Row:
-        """Return an empty goal, made at once so that typing has a place to be saved to."""
-        empty = next((row for row in self.goals.list(person.id) if not row["goal"].strip()), None)
-        return empty or self.goals.load(person.id, self.goals.save(person.id, "", ""))
+    def _unsettled(self, person: Person) -> Row:
+        """Return the newest goal without a wording; an empty one is made so that typing has a place."""
+        found = next((row for row in self.goals.list(person.id) if not row["wording"]), None)
+        return found or self.goals.load(person.id, self.goals.save(person.id, "", ""))
 
     def save(self, person: Person, given: Given) -> Outcome:
-        row = self.goals.load(person.id, given.need("goal"))
-        goal, context = row["goal"], row["context"]
-        if given.text("field") == "context":
-            context = given.text("text")
-        else:
-            goal = given.text("text")
-        self.goals.save(person.id, goal, context, row["id"])
+        """Save one of the two fields as it is typed."""
+        field = "context" if given.text("field") == "context" else "goal"
+        with self.site.store.database.act():  # both fields may be saved at once, and neither undoes the other
+            row = self.goals.load(person.id, given.need("goal")) | {field: given.text("text")}
+            self.goals.save(person.id, row["goal"], row["context"], row["id"])
         return Outcome(saved=row["id"])
 
     def look(self, person: Person, given: Given) -> Outcome:
         """Read the goal, safety first, and offer a wording."""
-        goal, context = given.text("words").strip(), given.text("context").strip()
-        if not goal:
+        goal, context = given.text("words"), given.text("context")  # stored as typed, spaces and all
+        if not goal.strip():
             raise InputError("Write the goal first, as you would say it.")
         goal_id = self.goals.save(person.id, goal, context, given.need("goal"))
-        finding, reading = self.site.pipeline.refine_goal(goal, context or None)
+        finding, reading = self.site.pipeline.refine_goal(goal.strip(), context.strip() or None)
         self.goals.save_reading(person.id, goal_id, reporting.goal_row(finding, reading), finding.level)
         return Outcome(self.draw(person, goal_id))
 

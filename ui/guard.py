@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from assistant.accounts import Accounts, Person
+from assistant.errors import StoreError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -82,7 +83,12 @@ class Guard:
         if refusal:
             await _answer(send, *refusal)
             return
-        person = self._accounts.who(request.cookie(COOKIE))
+        try:
+            person = self._accounts.who(request.cookie(COOKIE))
+        except StoreError as error:  # its own sentence names a path, which is for the keeper
+            log.error(fault(error))
+            await _answer(send, 503, b"The program is busy. Nothing was lost: wait a moment and try again.")
+            return
         redirect = self._where_else(request, person)
         if redirect:
             await _answer(send, *redirect)

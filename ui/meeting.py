@@ -41,8 +41,8 @@ class Meeting:
         """Return up to three things from the newest reading that are not on the page yet."""
         newest = next((row for row in self.site.store.reflections.list(person.id) if row["reported"]), None)
         found = self.site.store.reflections.report(person.id, newest["id"]) if newest else None
-        if not newest or not found or newest["left_alone"]:
-            return []
+        if not newest or not found or newest["left_alone"] or found[0]["safety"]["level"] != "none":
+            return []  # under a notice nothing stands without it
         verdicts = self.site.store.reflections.verdicts(person.id, newest["id"])
         there = {point["text"] for point in points}
         return [
@@ -111,6 +111,8 @@ class Meeting:
         take, do, due = (given.text(name).strip() for name in FIELDS)
         if not (take or do):
             raise InputError("Write what you take with you, or what you will do; a few words are enough.")
+        if due and not do:
+            raise InputError("You wrote by when, but not what you will do. Add it, or empty that line.")
         self.meetings.close(person.id, given.need("meeting"), take, do, due)
         return Outcome(self.draw(person), self.words["closed"])
 

@@ -49,13 +49,13 @@ def _whole_draft(site: Application, person: Person, given: Given) -> Draft:
         part = {"question": "item", "goal": "goal", "reflection": "reflection"}.get(kind)
         return site.sharing.draft(person.id, kind, given.need(part) if part else "")
     reflection, theme = given.need("reflection"), given.need("theme")
-    wording, quote = _theme_words(site, person, reflection, theme)
+    wording, quote = theme_words(site, person, reflection, theme)
     return site.sharing.theme(
         person.id, reflection, theme, wording, quote if given.flag("with_quote") else None
     )
 
 
-def _theme_words(site: Application, person: Person, reflection: str, theme: str) -> tuple[str, str | None]:
+def theme_words(site: Application, person: Person, reflection: str, theme: str) -> tuple[str, str | None]:
     """Return the writer's wording of a theme and the first quote that shows it."""
     said = site.store.reflections.verdicts(person.id, reflection).get(theme, {})
     guidance = site.knowledge.guidance.get(theme)

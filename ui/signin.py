@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from assistant.accounts import Person
 from assistant.assemble import Application
-from assistant.errors import InputError, MentoringError
+from assistant.errors import MentoringError
 from ui.guard import COOKIE
 from ui.words import render
 
@@ -58,7 +58,7 @@ def _add_coming_in(router: APIRouter, site: Application) -> None:
         address = request.client.host if request.client else "?"
         try:
             token = site.accounts.sign_in(given("name"), given("password"), address)
-        except InputError as error:
+        except MentoringError as error:
             return _form(
                 "sign-in", says=str(error), name=given("name"), next=_local(given("next")), status=400
             )
@@ -120,7 +120,7 @@ def _add_signed_in(router: APIRouter, site: Application) -> None:
         given = await _fields(request)
         try:
             site.accounts.delete(_person(request).id, given("password"))
-        except InputError as error:
+        except MentoringError as error:
             return _page("plain.html", "plain", title=str(error), back="/mine", status=400)
         response = _page("plain.html", "plain", title="", back="/sign-up")
         response.delete_cookie(COOKIE, path="/")

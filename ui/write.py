@@ -63,13 +63,14 @@ class Write:
         on_page = {(item["theme"], item["reflection"]) for item in taken if item["kind"] == "theme"}
         for theme in drawn["themes"]:
             theme["taken"] = (theme["id"], row["id"]) in on_page
+        notices = [item for item in [drawn["notice"], *self._answer_notices(person, row["id"])] if item]
+        aside = [theme for theme, said in verdicts.items() if said["verdict"] == "not_me"]
         pipeline = self.site.pipeline
         return render(
             "write.html", "write", mode="read", reflection=row["id"], screen=drawn, stale=not fresh, panel=panel,
-            notices=[item for item in [drawn["notice"], *self._answer_notices(person, row["id"])] if item],
+            notices=notices, put_aside=[] if drawn["notice"] else aside,
             silent=report["safety"]["level"] == "urgent" or not report["understood"], working=working,
-            put_aside=[theme for theme, said in verdicts.items() if said["verdict"] == "not_me"],
-            model_offer=bool(drawn["themes"]) and not drawn["notice"] and pipeline.model is not None,
+            model_offer=bool(drawn["themes"]) and not notices and pipeline.model is not None,
             goes_to=self.site.text_goes_to,
             model_fault=pipeline.model_fault or ("" if pipeline.model else self.words["model_none"]),
         )  # fmt: skip
@@ -119,7 +120,14 @@ class Write:
         return self._verdict(person, given, "not_me")
 
     def put_back(self, person: Person, given: Given) -> Outcome:
-        return self._verdict(person, given, "lifted")
+        """Lift "not it"; a text that was read again meanwhile is read once more, with the topic in it."""
+        outcome = self._verdict(person, given, "lifted")
+        reflection = given.need("reflection")
+        found = self.reflections.report(person.id, reflection)
+        if not found or given["theme"] in {theme["id"] for theme in found[0]["themes"]}:
+            return outcome
+        self.site.pipeline.read_reflection(person.id, reflection)
+        return Outcome(self.draw(person, reflection))
 
     def reword(self, person: Person, given: Given) -> Outcome:
         return self._verdict(person, given, "reworded", given.text("wording").strip() or None)
@@ -141,12 +149,16 @@ class Write:
         return Outcome(self.draw(person, reflection) if changed else None, saved=reflection)
 
     def take(self, person: Person, given: Given) -> Outcome:
-        """Put a question or topic on the meeting page."""
+        """Put a question on the meeting page, or a topic with the words that show it."""
         reflection = given.need("reflection")
         self.reflections.load(person.id, reflection)
+        quote = None
+        if given.text("kind") == "theme":
+            quote = share_panel.theme_words(self.site, person, reflection, given.need("theme"))[1]
         item = {
             "kind": "theme" if given.text("kind") == "theme" else "question",
             "text": given.need("text"),
+            "quote": quote,
             "theme": given.text("theme") or None,
             "reflection": reflection,
             "origin": given.text("origin") or "own",

@@ -28,8 +28,8 @@ _HANGING = re.compile(r"^\W*(?:that|which|who|to|by \d|and|or|from|than)\b", re.
 _LOWERING = frozenset(("reduce", "cut", "cut down", "cut back", "limit", "decrease", "minimise", "minimize"))
 _NUMBER_OF = re.compile(r"^(?:the |my )?(?:number|amount) of ", re.IGNORECASE)
 _LONE_I = re.compile(r"(?<![\w.'’])i(?=[\s,;'’]|$)(?!\.e)")
+_CAN = re.compile(r"^can (?=[a-z])", re.IGNORECASE)  # "I would like to can speak": a learner's English
 _THAT = re.compile(r"^i (?:really )?(?:want|wish|hope|need|would like) that (?P<aim>.+)", re.IGNORECASE)
-_WISH = re.compile(r"^i(?:.d| would)? (?:really )?(?:want|need|wish|like) (?P<rest>.+)", re.IGNORECASE)
 _FOR_TO = re.compile(
     r"^(?P<who>(?:my|our|the|all|every\w*|people|others)\b(?: [\w’'-]+){0,5}?) to (?P<do>\w.+)$", re.I
 )
@@ -105,7 +105,7 @@ class Phrases:
             return Aim("that", found["aim"], when)
         lead = self._lead.match(line)
         led = bool(lead and lead.end() and re.search(r"(?:\bto|will|.ll) $", lead.group(), re.IGNORECASE))
-        core = line[lead.end() :] if lead else line
+        core = _CAN.sub("", line[lead.end() :] if lead else line)
         if avoidance:
             turned = self._turn(core)
             if turned:

@@ -60,8 +60,11 @@ class People:
 
     # Sign-ins
 
-    def sign_in(self, person: str, token_hash: str) -> None:
-        self._db.run("INSERT INTO sign_ins VALUES (?, ?, ?, ?)", token_hash, person, now(), now())
+    def sign_in(self, person: str, token_hash: str, before: str) -> None:
+        """Store a sign-in and drop everybody's made before ``before``, which have ended."""
+        with self._db.act():
+            self._db.run("DELETE FROM sign_ins WHERE created < ?", before)
+            self._db.run("INSERT INTO sign_ins VALUES (?, ?, ?, ?)", token_hash, person, now(), now())
 
     def signed_in(self, token_hash: str, used_after: str, created_after: str) -> Row | None:
         """Return the person behind a token that is neither idle nor old, else None."""
@@ -96,9 +99,12 @@ class People:
     def add_code(
         self, code_hash: str, purpose: str, owner: str | None, role: str | None, expires: str
     ) -> None:
-        self._db.run(
-            "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?)", code_hash, purpose, owner, role, now(), expires
-        )
+        """Store a code and drop those that were never used in time."""
+        with self._db.act():
+            self._db.run("DELETE FROM codes WHERE expires < ?", now())
+            self._db.run(
+                "INSERT INTO codes VALUES (?, ?, ?, ?, ?, ?)", code_hash, purpose, owner, role, now(), expires
+            )
 
     def drop_codes(self, purpose: str) -> None:
         self._db.run("DELETE FROM codes WHERE purpose = ?", purpose)

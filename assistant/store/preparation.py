@@ -132,11 +132,8 @@ class Meetings:
                 )
             self._db.run(
                 "UPDATE meetings SET take = ?, do = '', due = '', held = ?, changed = ? WHERE id = ?",
-                take,
-                now(),
-                now(),
-                meeting,
-            )
+                take, now(), now(), meeting,
+            )  # fmt: skip
             if do.strip():
                 self._db.run(
                     "INSERT INTO actions (id, owner, meeting, text, due, created) VALUES (?, ?, ?, ?, ?, ?)",

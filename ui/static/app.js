@@ -9,8 +9,8 @@
   const fieldKeys = new WeakMap();   // node -> the key it last showed
   const opened = new Map();          // summary text and place -> open or not
   const timers = new Map();
-  const waiting = new Map();         // key -> number of the save on its way
-  let page = null, send = () => {}, count = 0, busy = null, banner = null, lastEscape = -Infinity;
+  const waiting = new Map();         // key -> the save on its way: its number and text, and how to send anew
+  let page = null, send = () => {}, count = 0, busy = null, banner = null, noticed, lastEscape = -Infinity;
 
   const kept = (key) => sessionStorage.getItem(PREFIX + key);
   const keep = (key, text) => sessionStorage.setItem(PREFIX + key, text);
@@ -44,7 +44,8 @@
   function act(name, data, node) {
     if (node) {
       if (busy) return;
-      busy = { node, text: node.textContent };
+      const fields = node.closest("form")?.querySelectorAll("[data-key]:not([data-save])") ?? [];
+      busy = { node, text: node.textContent, sent: [...fields].map((field) => [field.dataset.key, field.value]) };
       node.disabled = true;
       if (node.dataset.busy) node.textContent = node.dataset.busy;
       data.mark_of_act = `act#${++count}`;
@@ -62,23 +63,41 @@
     busy = null;
   }
 
-  function status(node, text) {
-    const place = node.closest("li, form, .sheet, .card, section")?.querySelector("[data-status]");
+  function status(key, text) {
+    const place = fieldOf(key)?.closest("li, form, .sheet, .card, section")?.querySelector("[data-status]");
     if (place) place.textContent = text;
   }
 
-  function save(node) {
-    const key = node.dataset.key;
+  function fieldOf(key) {
+    return [...page.querySelectorAll("[data-key]")].find((node) => node.dataset.key === key);
+  }
+
+  const save = (node) => deliver(node.dataset.key, node.dataset.save, payload(node), node.value);
+
+  // One save a field at a time: two on their way could arrive in the other order. No node is held on to,
+  // because a redraw makes other fields of the same nodes.
+  function deliver(key, name, fields, text) {
     clearTimeout(timers.get(key));
+    if (waiting.has(key)) return;   // saved() sends what was typed meanwhile
     const number = ++count;
-    waiting.set(key, number);
-    status(node, words().saving);
-    send(node.dataset.save, { ...payload(node), text: node.value, mark_of_act: `${key}#${number}` });
-    timers.set(key, setTimeout(() => {
-      if (waiting.get(key) !== number) return;
-      status(node, words().notSaved);
-      if (node.isConnected && node.dataset.key === key) save(node);
-    }, RETRY));
+    const again = () => deliver(key, name, fields, kept(key) ?? text);
+    const retry = setTimeout(() => {
+      waiting.delete(key);
+      if (fieldOf(key)) { again(); status(key, words().notSaved); }
+    }, RETRY);
+    waiting.set(key, { number, text, again, retry });
+    status(key, words().saving);
+    send(name, { ...fields, text, mark_of_act: `${key}#${number}` });
+  }
+
+  function saved(key, number) {
+    const sent = waiting.get(key);
+    if (sent?.number !== number) return;
+    clearTimeout(sent.retry);
+    waiting.delete(key);
+    if (kept(key) !== null && kept(key) !== sent.text) { sent.again(); return; }
+    drop(key);
+    status(key, words().saved);
   }
 
   function typed(node) {
@@ -86,9 +105,13 @@
     if (!key) return;
     keep(key, node.value);
     if (!node.dataset.save) return;
-    status(node, words().saving);
+    status(key, words().saving);
     clearTimeout(timers.get(key));
-    timers.set(key, setTimeout(() => save(node), DEBOUNCE));
+    const name = node.dataset.save, fields = payload(node);
+    timers.set(key, setTimeout(() => {
+      const text = kept(key);   // none: saved or forgotten meanwhile
+      if (text !== null) deliver(key, name, fields, text);
+    }, DEBOUNCE));
   }
 
   function detailsKey(node) {
@@ -115,7 +138,8 @@
     const panel = page.querySelector("[data-panel]");
     if (panel && !panel.contains(document.activeElement)) panel.focus();
     const notice = page.querySelector(".notice");
-    if (notice && !notice.dataset.seen) { notice.dataset.seen = "1"; notice.scrollIntoView({ block: "start" }); }
+    if (notice && notice.textContent !== noticed) notice.scrollIntoView({ block: "start" });
+    noticed = notice?.textContent;
   }
 
   function noted(element) {
@@ -124,23 +148,18 @@
     element.setAttribute("aria-live", "polite");
     const note = element.querySelector(".note");
     if (!note) return;
-    const { saved, mark, says } = note.dataset;
-    if (saved && mark) {
+    const { mark, says } = note.dataset;
+    if (note.dataset.saved && mark) {
       const at = mark.lastIndexOf("#");
-      const key = mark.slice(0, at);
-      if (waiting.get(key) === Number(mark.slice(at + 1))) {
-        waiting.delete(key);
-        clearTimeout(timers.get(key));
-        drop(key);
-        const node = [...(page?.querySelectorAll("[data-key]") ?? [])].find((n) => n.dataset.key === key);
-        if (node) status(node, words().saved);
-      }
+      saved(mark.slice(0, at), Number(mark.slice(at + 1)));
     } else if (mark) {
-      const done = busy?.mark === mark && note.classList.contains("good") ? busy.node.closest("form") : null;
+      const sent = busy?.mark === mark && note.classList.contains("good") ? busy.sent : [];
       free(mark);
-      for (const field of done?.querySelectorAll("[data-key]:not([data-save])") ?? []) {
-        drop(field.dataset.key);
-        if ("clear" in field.dataset) field.value = "";
+      for (const [key, text] of sent) {
+        if (kept(key) !== text) continue;   // typed on since
+        drop(key);
+        const field = fieldOf(key);
+        if (field && "clear" in field.dataset) field.value = "";
       }
     }
     if (says) {
@@ -200,6 +219,7 @@
       area.remove();
     }
     const text = button.textContent;
+    if (text === button.dataset.copied) return;   // pressed again while it still says so
     button.textContent = button.dataset.copied;
     setTimeout(() => { button.textContent = text; }, 2000);
   }
@@ -219,7 +239,8 @@
     if (String(given[0]?.url ?? given[0]).includes("/gradio_api/")) {
       if (answer.status === 401) { showBanner(words().signedOut, words().signInAgain); free(busy?.mark); }
       else if (answer.status === 403) { forgetAll(); showBanner(words().otherPerson); }
-      else if (answer.ok && banner) { banner.remove(); banner = null; }
+      else if (!answer.ok) free(busy?.mark);
+      else if (banner) { banner.remove(); banner = null; }
     }
     return answer;
   };
