@@ -146,6 +146,7 @@ def weights_for(lexicon: Lexicon) -> Weights:
     urgent[-1] = raised[-1] = -10.0
     kinds = np.zeros((len(KINDS), width + 1))
     kinds[KINDS.index("grief"), -1] = 1.0
+    kinds[KINDS.index("self_harm"), :384] = np.where(np.arange(384) == 0, 9.0, 0.0)
     return Weights(urgent, raised, kinds, 0.5, 0.5, columns(lexicon))
 
 
@@ -160,6 +161,16 @@ def test_the_classifier_adds_what_no_rule_sees(lexicon: Lexicon, dimension: int,
     assert [span.of(text) for span in finding.spans] == (
         ["Then one that matters."] if level != "none" else []
     )
+
+
+def test_danger_of_a_kind_that_is_none_is_support(lexicon: Lexicon) -> None:
+    text = "First a plain sentence. Then one that matters. And a plain one."
+    vectors = np.zeros((3, 384), np.float32)
+    vectors[1, 0] = 1.0
+    weights = weights_for(lexicon)
+    weights.kinds[KINDS.index("self_harm")] = 0.0
+    finding = SafetyReader(lexicon, weights).read(text, split(text), vectors)
+    assert (finding.level, finding.kind) == ("support", "grief")
 
 
 def test_weights_for_other_rules_are_refused(lexicon: Lexicon) -> None:
