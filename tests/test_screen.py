@@ -122,5 +122,6 @@ def test_the_words_that_label_people_are_nowhere_on_screen(known: Knowledge) -> 
     texts += [line for item in known.guidance.values() for line in (item.says, item.reworded)]
     texts += [line for notice in known.notices.values() for line in (notice.title, notice.body)]
     texts += [question.text for question in known.questions]
+    texts += [line for passage in known.passages.values() for line in (passage.title, passage.text)]
     pattern = re.compile(rf"\b(?:{'|'.join(UNSAID)})\b", re.IGNORECASE)
     assert [text for text in texts if pattern.search(text)] == []

@@ -127,10 +127,14 @@ class Page:
 
     def _streaming(self, act: Stream) -> Callable[..., Iterator[tuple[Any, Any]]]:
         def streamed(event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
-            given = _given(event)
+            given, says = _given(event), ""
             try:
                 for outcome in act(self._person(request), given):
-                    yield _shown(outcome, given)
+                    says = outcome.says
+                    yield _shown(outcome, Given())
+                # Only the end carries the act's mark: until then the page takes no other act, so that
+                # no late line redraws over something that was opened meanwhile.
+                yield _shown(Outcome(says=says), given)
             except Exception as error:
                 yield _failed(error, given)
 

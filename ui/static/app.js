@@ -10,7 +10,7 @@
   const opened = new Map();          // summary text and place -> open or not
   const timers = new Map();
   const waiting = new Map();         // key -> the save on its way: its number and text, and how to send anew
-  let page = null, send = () => {}, count = 0, busy = null, banner = null, noticed, lastEscape = -Infinity;
+  let page = null, send = () => {}, count = 0, busy = null, opener = null, banner = null, noticed, lastEscape = -Infinity;
 
   const kept = (key) => sessionStorage.getItem(PREFIX + key);
   const keep = (key, text) => sessionStorage.setItem(PREFIX + key, text);
@@ -43,7 +43,8 @@
 
   function act(name, data, node) {
     if (node) {
-      if (busy) return;
+      if (busy) { hint(words().waiting); return; }
+      if (name === "preview") opener = node;
       const fields = node.closest("form")?.querySelectorAll("[data-key]:not([data-save])") ?? [];
       busy = { node, text: node.textContent, sent: [...fields].map((field) => [field.dataset.key, field.value]) };
       node.disabled = true;
@@ -53,6 +54,13 @@
       busy.timer = setTimeout(() => free(busy?.mark), 60000);
     }
     send(name, data);
+  }
+
+  function hint(text) {
+    const note = document.querySelector("#note .note");
+    note?.replaceChildren(Object.assign(document.createElement("p"), { textContent: text }));
+    clearTimeout(noted.timer);
+    noted.timer = setTimeout(() => note?.replaceChildren(), 3000);
   }
 
   function free(mark) {
@@ -137,6 +145,7 @@
     }
     const panel = page.querySelector("[data-panel]");
     if (panel && !panel.contains(document.activeElement)) panel.focus();
+    if (!panel && opener) { if (opener.isConnected) opener.focus(); opener = null; }
     const notice = page.querySelector(".notice");
     if (notice && notice.textContent !== noticed) notice.scrollIntoView({ block: "start" });
     noticed = notice?.textContent;
@@ -259,11 +268,23 @@
     if (event.target.getAttribute("action") === "/sign-out") forgetAll();
   });
   document.addEventListener("keydown", (event) => {
+    const panel = page?.querySelector("[data-panel]");
+    if (event.key === "Tab" && panel) keepInside(panel, event);
     if (event.key !== "Escape") return;
     if (event.timeStamp - lastEscape < ESCAPES) { hide(); return; }
     lastEscape = event.timeStamp;
-    page?.querySelector("[data-panel] [data-act=close]")?.click();
+    panel?.querySelector("[data-act=close]")?.click();
   });
+
+  function keepInside(panel, event) {
+    const stops = [...panel.querySelectorAll("button:not(:disabled), a[href], input, textarea")];
+    const [first, last] = [stops[0], stops[stops.length - 1]];
+    const from = document.activeElement;
+    if (event.shiftKey ? from === first || from === panel : from === last) {
+      event.preventDefault();
+      (event.shiftKey ? last : first)?.focus();
+    }
+  }
 
   window.mentoring = { wire, noted };
 })();
