@@ -235,3 +235,22 @@ def test_a_pair_of_keys_reaches_every_main_button(arrive: Arrive) -> None:
     assert kim.page.evaluate("document.activeElement.id") == "view", "the first key does not skip to the page"
     kim.page.keyboard.press("Tab")
     assert kim.page.evaluate("document.activeElement.name") == "words"
+
+
+def test_the_preview_keeps_the_keyboard_inside_and_gives_it_back(arrive: Arrive) -> None:
+    keys = arrive("Keys")
+    keys.read(LONG)
+    page = keys.page
+    share = page.get_by_role("button", name="Share this text …")
+    share.focus()
+    page.keyboard.press("Enter")
+    panel = page.locator("[data-panel]")
+    expect(panel).to_be_focused()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert panel.evaluate("(node) => node.contains(document.activeElement)")
+    page.keyboard.press("Shift+Tab")
+    assert panel.evaluate("(node) => node.contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(share).to_be_focused()
