@@ -227,6 +227,13 @@ def report(answers: Answers, date: datetime.date) -> str:
     return "\n".join(lines)
 
 
+def put_first(path: Path, section: str) -> None:
+    """Put a section first below the title of a results file, which is made where there is none."""
+    earlier = path.read_text("utf-8") if path.is_file() else ""
+    earlier = earlier.removeprefix("# Results\n\n")
+    path.write_text(f"# Results\n\n{section.rstrip()}\n\n{earlier}", "utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the section, and put it first below the title of ``--out`` where given."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evaluate", description=__doc__)
@@ -238,9 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"The evaluation could not be made: {error}", file=sys.stderr)
         return 1
     if options.out:
-        earlier = options.out.read_text("utf-8") if options.out.is_file() else ""
-        earlier = earlier.removeprefix("# Results\n\n")
-        options.out.write_text(f"# Results\n\n{section}\n{earlier}", "utf-8")
+        put_first(options.out, section)
     print(section)
     return 0
 

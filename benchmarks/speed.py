@@ -23,6 +23,7 @@ from assistant.model.local import LocalModel
 from assistant.prompting import load as load_prompt
 from assistant.sentences import split
 from assistant.store import Store
+from benchmarks.evaluate import put_first
 
 RUNS = 15
 SEED = 0
@@ -114,7 +115,7 @@ def section(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="append the section to this file")
+    parser.add_argument("--out", type=Path, help="Markdown file that keeps the sections, newest first")
     parser.add_argument("--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
     settings.go_offline()
@@ -124,8 +125,7 @@ def main() -> None:
     text = section(screens, encodes, waits, bare, missed)
     print(text)
     if arguments.out:
-        with arguments.out.open("a", encoding="utf-8") as file:
-            file.write("\n" + text)
+        put_first(arguments.out, text)
 
 
 if __name__ == "__main__":
