@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -185,6 +186,14 @@ def _knowledge_check(settings: Settings, arguments: argparse.Namespace) -> int:
         f"{len(known.notices)} notices, {len(known.faults)} faults"
     )
     print(counts, file=sys.stderr)
+    passages = list(known.passages.values())
+    for what, each in (
+        ("theme", Counter(theme for item in passages for theme in item.themes)),
+        ("audience", Counter(item.audience for item in passages)),
+        ("strength", Counter(item.strength for item in passages)),
+    ):
+        listed = ", ".join(f"{name} {number}" for name, number in sorted(each.items()))
+        print(f"passages by {what}: {listed}", file=sys.stderr)
     return 1 if known.faults else 0
 
 

@@ -254,3 +254,20 @@ def test_the_preview_keeps_the_keyboard_inside_and_gives_it_back(arrive: Arrive)
     page.keyboard.press("Escape")
     expect(panel).to_have_count(0)
     expect(share).to_be_focused()
+
+
+def test_the_library_is_browsed_searched_and_taken_along(arrive: Arrive) -> None:
+    reader = arrive("Reader")
+    page = reader.go("/library", ".library")
+    page.get_by_role("button", name="Giving and receiving feedback", exact=True).click()
+    expect(page.locator(".right article").first).to_be_visible()
+    assert page.locator(".right article").count() >= 5
+    look(reader, "library")
+    page.fill("[name=words]", "I go quiet in meetings")
+    page.get_by_role("button", name="Find", exact=True).click()
+    expect(page.locator(".right article")).to_have_count(8)
+    title = page.locator(".right h3").first.inner_text()
+    page.locator("[data-act=take]").first.click()
+    expect(page.locator(".right article").first.get_by_text("On your meeting page")).to_be_visible()
+    points = reader.go("/meeting", ".meeting").locator(".points textarea")
+    expect(points.first).to_have_value(f"To talk about: {title}")

@@ -18,6 +18,7 @@ from assistant.sharing import KINDS
 pytestmark = pytest.mark.web
 
 FIELDS = {
+    "passage": "self_confidence-about-what",
     "text": "Plain words of the one who asks, about a plan for our team.",
     "words": "I want to learn to speak up in our weekly meeting.",
     "context": "The team is new to me.",

@@ -19,7 +19,7 @@ from assistant import assemble
 from assistant.assemble import Application
 from assistant.errors import SettingsError
 from assistant.settings import Settings
-from ui import files, goals, keeper, meeting, mentor, mine, sharing, signin, write
+from ui import files, goals, keeper, library, meeting, mentor, mine, sharing, signin, write
 from ui.guard import App, Guard
 from ui.words import strings
 
@@ -27,6 +27,7 @@ PAGES = {
     "/": write.build,
     "/meeting": meeting.build,
     "/goals": goals.build,
+    "/library": library.build,
     "/mine": mine.build,
     "/sharing": sharing.build,
     "/mentor": mentor.build,
