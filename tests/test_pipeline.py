@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,15 +50,28 @@ def known() -> Knowledge:
     return knowledge.load()
 
 
+@pytest.fixture(scope="module")
+def index(known: Knowledge, tmp_path_factory: pytest.TempPathFactory) -> KnowledgeIndex:
+    embedder = HashingEmbedder()
+    folder = tmp_path_factory.mktemp("index")
+    return KnowledgeIndex(list(known.passages.values()), embedder.encode, embedder.hash, folder)
+
+
+@pytest.fixture(scope="module")
+def safety() -> SafetyReader:
+    return SafetyReader()
+
+
 @pytest.fixture
-def lines(known: Knowledge, store: Store, embedder: HashingEmbedder, tmp_path: Path) -> Pipeline:
-    passages = list(known.passages.values())
+def lines(
+    known: Knowledge, index: KnowledgeIndex, safety: SafetyReader, store: Store, embedder: HashingEmbedder
+) -> Pipeline:
     return Pipeline(
         knowledge=known,
         embedder=embedder,
-        safety_reader=SafetyReader(),
+        safety_reader=safety,
         theme_reader=ScriptedThemes(),  # type: ignore[arg-type]
-        index=KnowledgeIndex(passages, embedder.encode, embedder.hash, tmp_path / "index"),
+        index=index,
         bank=QuestionBank(known.questions),
         goal_reader=GoalReader(),
         prompts_hash="p",
