@@ -347,6 +347,7 @@ def the_next_visit_begins_after_the_meeting(ana: Visitor) -> None:
     page = ana.go("/meeting", ".meeting")
     for name, words in (("take", TAKE), ("do", DO), ("due", DUE)):
         page.locator(f"[name={name}]").fill(words)
+    expect(page.locator("form[data-act=met] [data-status]")).to_have_text("Saved")
     page.get_by_role("button", name="Keep this and close the page").click()
     expect(page.locator("#note")).to_contain_text("Kept.")
     expect(page.locator(".points > li")).to_have_count(0)

@@ -45,7 +45,8 @@
     if (node) {
       if (busy) { hint(words().waiting); return; }
       if (name === "preview") opener = node;
-      const fields = node.closest("form")?.querySelectorAll("[data-key]:not([data-save])") ?? [];
+      const fields = node.closest("form")?.querySelectorAll("[data-key]") ?? [];
+      fields.forEach((field) => clearTimeout(timers.get(field.dataset.key)));   // the act carries them
       busy = { node, text: node.textContent, sent: [...fields].map((field) => [field.dataset.key, field.value]) };
       node.disabled = true;
       if (node.dataset.busy) node.textContent = node.dataset.busy;
@@ -208,6 +209,7 @@
     element.addEventListener("input", (event) => typed(event.target));
     element.addEventListener("focusout", (event) => {
       const node = event.target;
+      if (event.relatedTarget?.type === "submit" && event.relatedTarget.form === node.form) return;
       if (node.dataset?.save && kept(node.dataset.key) !== null && !waiting.has(node.dataset.key)) save(node);
     });
     element.addEventListener("toggle", (event) => {
