@@ -1,8 +1,7 @@
 """Notices a text that points to danger or serious strain, before anything is suggested.
 
-Two readers look at every sentence: written rules (knowledge/safety_rules.yaml) and a classifier
-over sentence vectors and over what the rules saw around the sentence. Either is enough. It errs
-towards noticing, it will still miss some, and it is no assessment of any person.
+Two readers look at every sentence, either is enough: written rules (knowledge/safety_rules.yaml) and a
+classifier over its vector and what the rules saw around it. It misses some, and assesses no person.
 """
 
 from __future__ import annotations

@@ -58,8 +58,7 @@ def test_programs_of_these_tests_reach_no_other_machine(cut_off: CutOff) -> None
 
 
 def test_axe_is_there_to_check_every_page() -> None:
-    if Axe is None:
-        pytest.skip("axe-playwright-python is not installed: the pages are not checked by axe-core")
+    assert Axe is not None, "axe-playwright-python is not installed: the pages are not checked by axe-core"
 
 
 def test_two_people_go_the_whole_way_and_nothing_leaves_the_machine(two: Two) -> None:
