@@ -20,7 +20,7 @@ from assistant.model.local import LocalModel
 from assistant.model.server import ServerModel
 from assistant.pipeline import Pipeline
 from assistant.questions import QuestionBank
-from assistant.retrieval import KnowledgeIndex
+from assistant.retrieval import Change, KnowledgeIndex
 from assistant.safety import SafetyReader, load_weights
 from assistant.settings import Settings
 from assistant.sharing import Sharing
@@ -68,7 +68,7 @@ def accounts(settings: Settings) -> Accounts:
 
 def pipeline(settings: Settings, store: Store | None = None, use_model: bool = True) -> Pipeline:
     """Build the pipeline; a text model that cannot be had is said in ``model_fault``, not raised."""
-    known = library.load(organisation=settings.organisation)
+    known = library.load(organisation=settings.own_library)
     embedder = MiniLM()
     model, fault = text_model(settings) if use_model else (None, None)
     return Pipeline(
@@ -77,7 +77,11 @@ def pipeline(settings: Settings, store: Store | None = None, use_model: bool = T
         safety_reader=SafetyReader(weights=load_weights()),
         theme_reader=ThemeReader(WEIGHTS / "themes.safetensors"),
         index=KnowledgeIndex(
-            list(known.passages.values()), embedder.encode, embedder.hash, settings.data / "index"
+            list(known.passages.values()),
+            embedder.encode,
+            embedder.hash,
+            settings.models / "index",
+            Change(WEIGHTS / "retrieval.safetensors"),
         ),
         bank=QuestionBank(known.questions),
         goal_reader=GoalReader(),
@@ -127,7 +131,7 @@ def _ordinary_words(known: Knowledge) -> frozenset[str]:
 def _warm(lines: Pipeline) -> None:
     """Load what would make the first person wait; a fault shows when it is really needed."""
     try:
-        lines.index.search(lines.embedder.encode(["Ready."])[0], 1)
+        lines.search("Ready.", 1)
         lines.check_safety("Ready.")
     except MentoringError:
         return

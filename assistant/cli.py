@@ -7,10 +7,12 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from assistant import settings as settings_file
-from assistant.errors import InputError, MentoringError
+from assistant.domain import Passage
+from assistant.errors import InputError, KnowledgeError, MentoringError
 from assistant.settings import Settings
 
 Row = dict[str, Any]
@@ -63,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     search = command("search", _search, "search the knowledge base")
     search.add_argument("words", metavar="WORDS")
     search.add_argument("--limit", type=int, default=5)
-    library = command("knowledge", _knowledge_check, "the knowledge base")
-    command("check", _knowledge_check, "validate every file", library.add_subparsers(required=True))
+    _knowledge_parser(command)
     user = command("user", _user_add, "accounts").add_subparsers(required=True)
     command("add", _user_add, "make an account; prints a code to set its password", user).add_argument("name")
     command("reset-password", _reset_password, "print a one-time code for a new password").add_argument(
@@ -73,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     code = command("code", _code, "print a one-time sign-up code")
     code.add_argument("role", nargs="?", choices=("mentee", "mentor"), default="mentee")
     return parser
+
+
+def _knowledge_parser(command: Callable[..., argparse.ArgumentParser]) -> None:
+    library = command("knowledge", _knowledge_check, "the knowledge base").add_subparsers(required=True)
+    command("check", _knowledge_check, "validate every file", library)
+    add = command("add", _knowledge_add, "take over documents of your organisation", library)
+    add.add_argument("files", metavar="FILE.md", nargs="+", type=Path)
+    command("list", _knowledge_list, "list the passages from your organisation's documents", library)
+    remove = command("remove", _knowledge_remove, "take a document of your organisation out", library)
+    remove.add_argument("name", metavar="NAME.md")
 
 
 # Commands over JSON Lines
@@ -178,7 +189,7 @@ def _search(settings: Settings, arguments: argparse.Namespace) -> None:
 def _knowledge_check(settings: Settings, arguments: argparse.Namespace) -> int:
     from assistant import knowledge
 
-    known = knowledge.load(organisation=settings.organisation)
+    known = knowledge.load(organisation=settings.own_library)
     for fault in known.faults:
         print(fault)
     counts = (
@@ -195,6 +206,55 @@ def _knowledge_check(settings: Settings, arguments: argparse.Namespace) -> int:
         listed = ", ".join(f"{name} {number}" for name, number in sorted(each.items()))
         print(f"passages by {what}: {listed}", file=sys.stderr)
     return 1 if known.faults else 0
+
+
+def _knowledge_add(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Take over each document that has no fault; a second copy of the same name replaces the first."""
+    from assistant import knowledge
+    from assistant.knowledge import own
+
+    shipped = knowledge.load()
+    refused = 0
+    for file in arguments.files:
+        try:
+            found = own.add(settings.own_folder, file, knowledge.marks(shipped), shipped.passages)
+        except KnowledgeError as error:
+            refused += 1
+            print(error, file=sys.stderr)
+            continue
+        for passage in found:
+            print(json.dumps(_own_row(passage)))
+    _embed_anew(settings)
+    return 1 if refused else 0
+
+
+def _knowledge_list(settings: Settings, arguments: argparse.Namespace) -> None:
+    from assistant import knowledge
+
+    for passage in knowledge.load(organisation=settings.own_library).passages.values():
+        if passage.provenance:
+            print(json.dumps(_own_row(passage)))
+
+
+def _knowledge_remove(settings: Settings, arguments: argparse.Namespace) -> None:
+    from assistant.knowledge import own
+
+    print(f"{own.remove(settings.own_folder, arguments.name)} is deleted.", file=sys.stderr)
+    _embed_anew(settings)
+
+
+def _own_row(passage: Passage) -> Row:
+    return {"id": passage.id, "title": passage.title, "from": passage.provenance}
+
+
+def _embed_anew(settings: Settings) -> None:
+    """Bring the index up to date, so that only what changed is embedded, and say how much that was."""
+    from assistant import assemble
+
+    index = assemble.pipeline(settings, use_model=False).index
+    count = index.refresh()
+    what = "1 text was" if count == 1 else f"{count} texts were"
+    print(f"{what} embedded anew. Restart the assistant to use them.", file=sys.stderr)
 
 
 def _user_add(settings: Settings, arguments: argparse.Namespace) -> None:

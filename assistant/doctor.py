@@ -48,7 +48,7 @@ def _database(settings: Settings) -> str:
 
 
 def _knowledge(settings: Settings) -> str:
-    known = knowledge.load(organisation=settings.organisation)
+    known = knowledge.load(organisation=settings.own_library)
     if known.faults:
         raise MentoringError(
             f"{len(known.faults)} files have a fault, the first is {known.faults[0]}. "

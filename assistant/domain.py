@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One idea of the knowledge base, 60 to 120 words."""
+    """One idea of the knowledge base in 60 to 120 words, or a section of an organisation's document."""
 
     id: str
     title: str
@@ -92,6 +92,8 @@ class Passage:
     level: str
     fit: tuple[str, ...]
     reviewed: str
+    situations: tuple[str, ...] = ()  # what people it is for would say or look for; never shown
+    provenance: str | None = None  # file and line, where it is an organisation's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class EarlierMatch:
 @dataclass(frozen=True, slots=True)
 class BankQuestion:
     id: str
-    theme: str  # a theme id, "any" or "support"
+    theme: str  # a theme id, or "any", "support", or the name of a set for a moment such as "first_meeting"
     kind: QuestionKind
     focus: str  # resource, obstacle, next_step or meaning
     text: str

@@ -200,7 +200,7 @@ class Pipeline:
         """Return the passages nearest in meaning to some words, best first."""
         if not words.strip():
             raise InputError("Give a few words to search for.")
-        return self.index.search(self.embedder.encode([words])[0], limit)
+        return self.index.search(words, self.embedder.encode([words])[0], limit)
 
     # The steps
 
@@ -242,7 +242,7 @@ class Pipeline:
         if finding.level != "urgent":
             abstained = OTHER_LANGUAGE if not finding.understood else None if reading.themes else NO_THEME
         with _timed(seconds, "retrieve"):
-            passages = self.index.find(finding, reading.themes, sentences, vectors, PASSAGES)
+            passages = self.index.find(finding, reading, text, sentences, vectors, PASSAGES, dismissed)
         chosen: tuple[Question, ...] = ()
         with _timed(seconds, "questions"):
             if questions:

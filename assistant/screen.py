@@ -49,14 +49,12 @@ def first_screen(
         "understood": row["understood"],
         "segments": segments(text, themes),
         "themes": [
-            _theme(number, theme, verdicts, questions, row, knowledge)
+            _theme(number, theme, verdicts, questions, row, text, knowledge)
             for number, theme in enumerate(themes, 1)
         ],
         "steps_after": _steps_after(themes, knowledge),
         "questions": [item for item in questions if item["theme"] not in shown and item["theme"] is None],
-        "passages": [
-            passage_row(item["id"], knowledge) for item in row["passages"] if item["theme"] not in shown
-        ],
+        "passages": [_found(item, text, knowledge) for item in row["passages"] if item["theme"] not in shown],
         "earlier": row.get("earlier", []),
         "more": drawn([item for item in row.get("more", []) if item["theme"] in shown | {None}]),
         "drafts": drawn([item for item in row["drafts"] if item["theme"] in shown])
@@ -107,6 +105,7 @@ def _theme(
     verdicts: Mapping[str, Row],
     questions: Sequence[Row],
     row: Row,
+    text: str,
     knowledge: Knowledge,
 ) -> Row:
     guidance = knowledge.guidance[theme["id"]]
@@ -120,9 +119,15 @@ def _theme(
         "quotes": [part["text"] for part in theme["evidence"]],
         "questions": [item for item in questions if item["theme"] == theme["id"]],
         "passages": [
-            passage_row(item["id"], knowledge) for item in row["passages"] if item["theme"] == theme["id"]
+            _found(item, text, knowledge) for item in row["passages"] if item["theme"] == theme["id"]
         ],
     }
+
+
+def _found(item: Row, text: str, knowledge: Knowledge) -> Row:
+    """Return a passage that a reading found, with the writer's own words that led to it."""
+    span = item.get("sentence")
+    return passage_row(item["id"], knowledge) | {"because": text[span["start"] : span["end"]] if span else ""}
 
 
 def passage_row(passage_id: str, knowledge: Knowledge) -> Row:
@@ -134,7 +139,9 @@ def passage_row(passage_id: str, knowledge: Knowledge) -> Row:
         "id": passage.id,
         "title": passage.title,
         "text": passage.text,
-        "strength": passage.strength,
+        "strength": passage.strength if passage.sources else "",
+        "audience": passage.audience,
+        "provenance": passage.provenance or "",
         "sources": [
             {
                 "citation": knowledge.sources[key].citation,

@@ -36,6 +36,16 @@ class Settings:
     def database(self) -> Path:
         return self.data / "mentoring.sqlite"
 
+    @property
+    def own_folder(self) -> Path:
+        """Where an organisation's documents are kept: the folder that was named, else one in ``data``."""
+        return self.organisation or self.data / "organisation"
+
+    @property
+    def own_library(self) -> Path | None:
+        """The folder to read them from; None where none was named and none has been made."""
+        return self.organisation or (self.own_folder if self.own_folder.is_dir() else None)
+
 
 def go_offline() -> None:
     """Set the switches that keep every engine off the network; call before any engine is imported.

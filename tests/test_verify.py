@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assistant import verify
+from assistant import checklist, verify
 from assistant.domain import Question, QuestionKind
 
 TEXT = (
@@ -112,7 +112,7 @@ def test_a_bad_question_fails_for_its_reason(reason: str, kind: QuestionKind, qu
 
 def test_every_reason_is_tried_and_worded() -> None:
     assert {reason for reason, _, _ in BAD} == set(verify.REASONS)
-    assert {reason for reason, _ in verify.PATTERNS} <= set(verify.REASONS)
+    assert {reason for reason, _ in checklist.PATTERNS} <= set(checklist.REASONS) <= set(verify.REASONS)
 
 
 @pytest.mark.parametrize("question", ["", "?", "   ", "…?", '"?"', "\n\n", "?" * 50, "a" * 5000])

@@ -30,17 +30,23 @@ class Library:
         """Return the page with the passages of a theme, or those nearest to some words."""
         meetings = self.site.store.meetings
         taken = {item["text"] for item in meetings.items(person.id, meetings.open(person.id)["id"])}
+        questions = [
+            {"id": item.id, "text": item.text, "kind": item.kind, "taken": item.text in taken}
+            for item in self.site.knowledge.questions
+            if item.theme == theme
+        ]
         rows = [
             screen.passage_row(passage, self.site.knowledge) | {"taken": self._point(passage) in taken}
             for passage in self._chosen(theme, words)
         ]
         return render(
-            "library.html", "library", groups=self._groups(), theme=theme, words=words, passages=rows
-        )
+            "library.html", "library", groups=self._groups(), theme=theme, words=words, passages=rows,
+            questions=questions,
+        )  # fmt: skip
 
     def browse(self, person: Person, given: Given) -> Outcome:
         theme = given.need("theme")
-        if theme not in self.site.knowledge.themes and theme not in self.words["more"]:
+        if theme not in {entry["id"] for group in self._groups() for entry in group["themes"]}:
             raise InputError("This topic is not in the library. Reload the page.")
         return Outcome(self.draw(person, theme=theme))
 
@@ -57,6 +63,17 @@ class Library:
         meetings.add_item(person.id, meetings.open(person.id)["id"], item)
         return Outcome(self.draw(person, given.text("theme"), given.text("words")), self.words["taken"])
 
+    def take_question(self, person: Person, given: Given) -> Outcome:
+        """Put a question of the bank on the meeting page."""
+        wanted = given.need("question")
+        found = next((item for item in self.site.knowledge.questions if item.id == wanted), None)
+        if not found:
+            raise AccessError("This question is not in the library any more.")
+        meetings = self.site.store.meetings
+        item = {"kind": "question", "text": found.text, "origin": "bank"}
+        meetings.add_item(person.id, meetings.open(person.id)["id"], item)
+        return Outcome(self.draw(person, given.text("theme")), self.words["taken"])
+
     def _chosen(self, theme: str, words: str) -> list[str]:
         if words:
             return [match.passage.id for match in self.site.pipeline.search(words, FOUND)]
@@ -67,8 +84,12 @@ class Library:
         groups: dict[str, list[dict[str, str]]] = {}
         for info in self.site.knowledge.themes.values():
             groups.setdefault(info.group, []).append({"id": info.id, "name": info.name})
+        filled = {topic for item in self.site.knowledge.passages.values() for topic in item.topics}
         groups[self.words["about_mentoring"]] = [
-            {"id": topic, "name": name} for topic, name in self.words["more"].items()
+            {"id": topic, "name": name} for topic, name in self.words["more"].items() if topic in filled
+        ]
+        groups[self.words["moments_title"]] = [
+            {"id": moment, "name": name} for moment, name in self.words["moments"].items()
         ]
         return [{"name": name, "themes": themes} for name, themes in groups.items()]
 
@@ -78,4 +99,9 @@ class Library:
 
 def build(site: Application, demo: gr.Blocks) -> None:
     acts = Library(site)
-    Page(site, demo, "library", {name: getattr(acts, name) for name in ("open", "browse", "find", "take")})
+    Page(
+        site,
+        demo,
+        "library",
+        {name: getattr(acts, name) for name in ("open", "browse", "find", "take", "take_question")},
+    )
