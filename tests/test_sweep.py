@@ -19,6 +19,7 @@ pytestmark = pytest.mark.web
 
 FIELDS = {
     "passage": "self_confidence-about-what",
+    "entry": "self_confidence-r1",
     "text": "Plain words of the one who asks, about a plan for our team.",
     "words": "I want to learn to speak up in our weekly meeting.",
     "context": "The team is new to me.",

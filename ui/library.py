@@ -65,7 +65,7 @@ class Library:
 
     def take_question(self, person: Person, given: Given) -> Outcome:
         """Put a question of the bank on the meeting page."""
-        wanted = given.need("question")
+        wanted = given.need("entry")
         found = next((item for item in self.site.knowledge.questions if item.id == wanted), None)
         if not found:
             raise AccessError("This question is not in the library any more.")
