@@ -11,6 +11,7 @@ from assistant import knowledge as library
 from assistant import prompting
 from assistant.accounts import Accounts
 from assistant.embedding import MiniLM
+from assistant.embedding.tuned import TunedEncoder
 from assistant.errors import MentoringError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
@@ -21,7 +22,7 @@ from assistant.model.server import ServerModel
 from assistant.pipeline import Pipeline
 from assistant.questions import QuestionBank
 from assistant.retrieval import Change, KnowledgeIndex
-from assistant.safety import SafetyReader, load_weights
+from assistant.safety import SafetyReader, load_judge
 from assistant.settings import Settings
 from assistant.sharing import Sharing
 from assistant.store import Store
@@ -74,7 +75,8 @@ def pipeline(settings: Settings, store: Store | None = None, use_model: bool = T
     return Pipeline(
         knowledge=known,
         embedder=embedder,
-        safety_reader=SafetyReader(weights=load_weights()),
+        encoder=TunedEncoder(WEIGHTS / "reader.safetensors"),
+        safety_reader=SafetyReader(judge=load_judge()),
         theme_reader=ThemeReader(WEIGHTS / "themes.safetensors"),
         index=KnowledgeIndex(
             list(known.passages.values()),

@@ -40,7 +40,7 @@ class SafetyFinding:
     spans: tuple[Span, ...] = ()
     language: str = "en"
     understood: bool = True
-    rules_only: bool = False  # the embedder failed, so only the written rules decided
+    rules_only: bool = False  # the tuned encoder failed, so only the written rules decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True)
 class HelpPointer:
-    """Somebody to turn to. ``checked`` is the day it was last verified, or None."""
+    """Somebody to turn to. ``checked``: the day it was last looked over; ``how``: service, copy or general."""
 
     id: str
     name: str
@@ -209,7 +209,8 @@ class HelpPointer:
     reach: str
     kinds: tuple[str, ...]
     scope: str
-    checked: str | None
+    checked: str
+    how: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from assistant.domain import (
     ThemeReading,
 )
 from assistant.embedding import Embedder, Vectors
+from assistant.embedding.tuned import WordReader, WordReading
 from assistant.errors import EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
@@ -48,12 +49,23 @@ OTHER_LANGUAGE = "This text seems to be in a language not known here; the langua
 FIRST_THINGS_FIRST = "What you wrote matters more than a goal just now, so the goal stays as it is."
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A text after the safety step; ``reading`` is None where the tuned encoder failed or had nothing to read."""
+
+    sentences: list[Span]
+    reading: WordReading | None
+    finding: SafetyFinding
+    seconds: dict[str, float]
+
+
 @dataclass
 class Pipeline:
     """The engines and the order they are asked in; safe to share between threads."""
 
     knowledge: Knowledge
     embedder: Embedder
+    encoder: WordReader
     safety_reader: SafetyReader
     theme_reader: ThemeReader
     index: KnowledgeIndex
@@ -68,8 +80,10 @@ class Pipeline:
 
     def analyse(self, text: str, seed: int = 0, questions: bool = True, model: bool = True) -> Report:
         """Read one text, storing nothing. The same text and seed give the same answer."""
-        sentences, vectors, finding, seconds = self._read_safely(text, None, None)
-        report = self._suggest(text, sentences, vectors, finding, seed, questions, (), seconds)
+        read = self._read_safely(text)
+        seconds, finding = read.seconds, read.finding
+        vectors = self._embedded(text, read, None, None)
+        report = self._suggest(text, read, vectors, seed, questions, ())
         if (
             questions
             and model
@@ -87,10 +101,12 @@ class Pipeline:
         """Read a stored reflection of ``owner``, store the report, and return it as stored."""
         assert self.store is not None
         row = self.store.reflections.load(owner, reflection)
-        sentences, vectors, finding, seconds = self._read_safely(row["text"], owner, reflection)
+        read = self._read_safely(row["text"])
+        finding = read.finding
         self.store.reflections.set_level(owner, reflection, finding.level)
+        vectors = self._embedded(row["text"], read, owner, reflection)
         dismissed = self._dismissed(owner, reflection)
-        report = self._suggest(row["text"], sentences, vectors, finding, 0, True, dismissed, seconds)
+        report = self._suggest(row["text"], read, vectors, 0, True, dismissed)
         if finding.level == "none" and finding.understood:
             report = replace(report, earlier=self._earlier(owner, reflection, vectors))
         stored = reporting.stored_row(report, row["text"])
@@ -170,7 +186,7 @@ class Pipeline:
 
     def check_safety(self, text: str) -> SafetyFinding:
         """Read any writing from which something may be suggested; storing nothing."""
-        return self._read_safely(text, None, None)[2]
+        return self._read_safely(text).finding
 
     def refine_goal(self, goal: str, context: str | None) -> tuple[SafetyFinding, GoalReading]:
         """Read safety over goal and context, then the goal; under any notice nothing is refined."""
@@ -204,45 +220,45 @@ class Pipeline:
 
     # The steps
 
-    def _read_safely(
-        self, text: str, owner: str | None, reflection: str | None
-    ) -> tuple[list[Span], Vectors, SafetyFinding, dict[str, float]]:
+    def _read_safely(self, text: str) -> Read:
+        """Take the safety step: the rules, then the tuned encoder; if it fails, the rules decide alone."""
         seconds: dict[str, float] = {}
+        reading: WordReading | None = None
         with _timed(seconds, "safety"):
             sentences = split(text)
-            finding = self.safety_reader.read(text, sentences, None)
-        if finding.level == "urgent":
-            return sentences, _no_vectors(self.embedder), finding, seconds
-        try:
-            with _timed(seconds, "embed"):
-                vectors = self._vectors([span.of(text) for span in sentences], owner, reflection)
-        except EmbeddingError:
-            return sentences, _no_vectors(self.embedder), replace(finding, rules_only=True), seconds
-        with _timed(seconds, "safety"):
-            finding = self.safety_reader.read(text, sentences, vectors)
-        return sentences, vectors, finding, seconds
+            with suppress(EmbeddingError):
+                reading = self.encoder.read(text) if sentences else None
+            finding = self.safety_reader.read(text, sentences, reading)
+        return Read(sentences, reading, finding, seconds)
+
+    def _embedded(self, text: str, read: Read, owner: str | None, reflection: str | None) -> Vectors:
+        """Return the sentences' vectors; none for what nothing may be retrieved for, or if the embedder fails."""
+        if read.finding.level == "urgent":
+            return _no_vectors(self.embedder)
+        with _timed(read.seconds, "embed"), suppress(EmbeddingError):
+            return self._vectors([span.of(text) for span in read.sentences], owner, reflection)
+        return _no_vectors(self.embedder)
 
     def _suggest(
         self,
         text: str,
-        sentences: Sequence[Span],
+        read: Read,
         vectors: Vectors,
-        finding: SafetyFinding,
         seed: int,
         questions: bool,
         dismissed: Collection[str],
-        seconds: dict[str, float],
     ) -> Report:
+        finding, seconds = read.finding, read.seconds
         reading, abstained = ThemeReading(), None
         with _timed(seconds, "themes"):
-            if finding.understood and finding.level != "urgent" and len(vectors) == len(sentences):
-                reading = self.theme_reader.read(text, sentences, vectors)
+            if finding.understood and finding.level != "urgent" and read.reading is not None:
+                reading = self.theme_reader.read(text, read.sentences, read.reading)
                 kept = tuple(theme for theme in reading.themes if theme.id not in dismissed)
                 reading = replace(reading, themes=kept)
         if finding.level != "urgent":
             abstained = OTHER_LANGUAGE if not finding.understood else None if reading.themes else NO_THEME
         with _timed(seconds, "retrieve"):
-            passages = self.index.find(finding, reading, text, sentences, vectors, PASSAGES, dismissed)
+            passages = self.index.find(finding, reading, text, read.sentences, vectors, PASSAGES, dismissed)
         chosen: tuple[Question, ...] = ()
         with _timed(seconds, "questions"):
             if questions:
@@ -302,7 +318,10 @@ class Pipeline:
     def _provenance(self) -> Provenance:
         model = f"{self.model.name}@{self.model.hash}" if self.model else "none"
         return Provenance(
-            model, f"{self.embedder.name}@{self.embedder.hash}", self.knowledge.hash, self.prompts_hash
+            model,
+            f"{self.embedder.name}@{self.embedder.hash}+{self.encoder.hash}",
+            self.knowledge.hash,
+            self.prompts_hash,
         )
 
 

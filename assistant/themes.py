@@ -1,9 +1,8 @@
 """Reads which themes a text is about and which of its words show it.
 
-Three linear readers of one text are mixed: the mean of its sentence vectors, an attention over its
-sentences, and its hashed words. The mixture is a calibrated probability (made by
-``training/train_themes.py``, figures in ``training/results-themes.md``). The attention's scores of
-single sentences choose the evidence.
+Two readers of one text are mixed: the tuned encoder and a regression over hashed words. The mixture is a
+calibrated probability (made by ``training/train_themes.py``, figures in ``training/results.md``). The
+encoder's attention chooses the evidence.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +19,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from assistant.domain import RankedTheme, Span, Theme, ThemeReading
-from assistant.errors import EmbeddingError, ModelError
+from assistant.embedding.tuned import WordReading
+from assistant.errors import ModelError
 
 Array = npt.NDArray[np.floating]
 MAX_NAMED = 2  # the contract allows four; the first two are the ones that can be trusted so far
-SECOND_AT_LEAST = 0.5  # a second theme is named only where the calibrated score says more likely than not
 MAX_SPANS = 3
 ALONE_WORDS = 5  # a shorter quote says too little by itself
 LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidence
@@ -45,32 +43,9 @@ def word_ids(text: str, size: int) -> npt.NDArray[np.int64]:
     return np.array(sorted({zlib.crc32(t.encode()) % size for t in {*words, *pairs, *stems}}), np.int64)
 
 
-def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """One member: a hidden layer a sentence, a softmax over sentences for each theme.
-
-    ``own``, ``context``: (384, h); ``score``, ``look``: (h, 25).
-    """
-
-    own: Array
-    context: Array
-    hidden_bias: Array
-    score: Array
-    score_bias: Array
-    look: Array
-    bias: Array
-
-    def read(self, vectors: Array) -> tuple[Array, Array]:
-        """Return the text's logits (25,) and every sentence's (n, 25)."""
-        hidden = np.maximum(vectors @ self.own + vectors.mean(0) @ self.context + self.hidden_bias, 0)
-        scores = hidden @ self.score + self.score_bias
-        look = hidden @ self.look
-        weight = np.exp(look - look.max(0))
-        return (weight * scores).sum(0) / weight.sum(0) + self.bias, scores
+def probabilities(logits: Array, mix: Array, bias: Array) -> Array:
+    """Return calibrated probabilities (…, themes) of the readers' ``logits`` (…, themes, readers)."""
+    return 1 / (1 + np.exp(-np.clip(logits @ mix + bias, -30, 30)))
 
 
 class Room:
@@ -98,113 +73,110 @@ class ThemeReader:
                 tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
             self.ids: tuple[str, ...] = tuple(json.loads(meta["themes"]))
             self.hash = meta["data_hash"]
-            self._load(tensors, int(meta["members"]))
+            self._words, self._words_bias = tensors["words.weight"], tensors["words.bias"]
+            self._idf = tensors["words.idf"]
+            self._mix, self._mix_bias = tensors["mix.weight"], tensors["mix.bias"]
+            self._thresholds = tensors["thresholds"]
+            self._guard, self._second = float(tensors["guard"][0]), float(tensors["second"][0])
+            self._share = float(tensors["evidence"][0])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ModelError(
                 f"The theme weights {weights} cannot be used ({error}). Fetch them again or run "
                 "`python -m training.train_themes`."
             ) from error
 
-    def _load(self, tensors: dict[str, Array], members: int) -> None:
-        names = Attention.__dataclass_fields__
-        self._members = [
-            Attention(**{n: tensors[f"attention{i}.{n}"] for n in names}) for i in range(members)
-        ]
-        self._mean, self._mean_bias = tensors["mean.weight"], tensors["mean.bias"]
-        self._words, self._words_bias = tensors["words.weight"], tensors["words.bias"]
-        self._idf = tensors["words.idf"]
-        self._mix, self._mix_bias = tensors["mix.weight"], tensors["mix.bias"]
-        self._thresholds = tensors["thresholds"]
-        self._guard = float(tensors["guard"][0])
-        self._words_share, self._floor, self._margin = map(float, tensors["evidence"])
+    def read(self, text: str, sentences: Sequence[Span], reading: WordReading) -> ThemeReading:
+        """Return the themes of ``text``, of which the tuned encoder said ``reading``.
 
-    def read(self, text: str, sentences: Sequence[Span], vectors: npt.NDArray[np.floating]) -> ThemeReading:
-        """Return the themes of ``text``, whose sentences have the unit ``vectors`` (n, 384), in order.
-
-        No sentence gives an empty reading. Raises EmbeddingError when the vectors do not fit.
+        No sentence gives an empty reading.
         """
-        if len(vectors) != len(sentences):
-            raise EmbeddingError(f"{len(sentences)} sentences came with {len(vectors)} vectors.")
         if not sentences:
             return ThemeReading()
-        logits, sentence_logits = self.logits(text, np.asarray(vectors, np.float32))
-        scores = _sigmoid(logits @ self._mix + self._mix_bias)
+        scores = probabilities(self.logits(text, reading), self._mix, self._mix_bias)
         order = np.argsort(-scores, kind="stable")
-        named = self._name(text, sentences, scores, order, sentence_logits)
+        named = self._name(text, sentences, scores, order, reading)
         return ThemeReading(named, tuple(RankedTheme(self.ids[k], float(scores[k])) for k in order))
 
-    def logits(self, text: str, vectors: Array) -> tuple[Array, Array]:
-        """Return the three readers' logits (25, 3) and the sentences' (n, 25)."""
-        if vectors.ndim != 2 or vectors.shape[1] != len(self._mean):
-            raise EmbeddingError(f"Sentence vectors of shape {vectors.shape} do not fit the theme weights.")
-        readings = [member.read(vectors) for member in self._members]
-        mean = vectors.mean(0)
-        mean = mean / max(float(np.linalg.norm(mean)), 1e-6)
-        attention = np.mean([logits for logits, _ in readings], axis=0)
-        parts = [attention, mean @ self._mean + self._mean_bias, self.word_logits(text)]
-        return np.stack(parts, 1), np.mean([scores for _, scores in readings], axis=0)
+    def logits(self, text: str, reading: WordReading) -> Array:
+        """Return what encoder and words say about each theme, (themes, 2)."""
+        return np.stack([reading.themes, self.word_logits(text)], 1)
 
     def word_logits(self, text: str) -> Array:
-        """Return what the words alone say for each theme, (25,)."""
+        """Return what the words alone say for each theme, (themes,)."""
         found = word_ids(text, len(self._idf))
         weight = self._idf[found]
         length = max(float(np.sqrt((weight**2).sum())), 1e-6)
         return (weight / length) @ self._words[found] + self._words_bias
 
     def _name(
-        self, text: str, sentences: Sequence[Span], scores: Array, order: npt.NDArray[np.intp], marks: Array
+        self,
+        text: str,
+        sentences: Sequence[Span],
+        scores: Array,
+        order: npt.NDArray[np.intp],
+        reading: WordReading,
     ) -> tuple[Theme, ...]:
         guarded = GUARD in self.ids and scores[self.ids.index(GUARD)] >= self._guard
         named: list[Theme] = []
         for k in order:
             if scores[k] < self._thresholds[k] or (guarded and self.ids[k] in GUARDED):
                 continue
-            if named and scores[k] < SECOND_AT_LEAST:
+            if named and scores[k] < self._second:
                 break
-            evidence = self._evidence(text, sentences, marks[:, k], int(k))
-            if evidence:
-                named.append(Theme(self.ids[k], float(scores[k]), evidence))
+            shown = evidence(text, sentences, reading, int(k), self._share)
+            if shown:
+                named.append(Theme(self.ids[k], float(scores[k]), shown))
             if len(named) == MAX_NAMED:
                 break
         return tuple(named)
 
-    def _evidence(self, text: str, sentences: Sequence[Span], marks: Array, theme: int) -> tuple[Span, ...]:
-        """Return one to three spans that carry ``theme``, in the text's order; none when none does."""
-        # Words are read only in the sentences that can still win: a long text stays fast.
-        best = np.argsort(-marks, kind="stable")[:12]
-        own = {
-            int(i): float(marks[i] + self._words_share * self.word_logits(sentences[i].of(text))[theme])
-            for i in best
-        }
-        ranked = sorted(own, key=lambda i: (-own[i], i))
-        kept = [i for i in ranked if own[i] >= max(self._floor, own[ranked[0]] - self._margin)]
-        room = Room(text)
-        spans: list[Span] = []
-        for i in kept:
-            spans = self._add(text, sentences, i, spans, room, theme)
-        spans = _widened(text, sentences, spans, marks, room)
-        return tuple(sorted(spans, key=lambda s: s.start))
 
-    def _add(
-        self, text: str, sentences: Sequence[Span], i: int, spans: list[Span], room: Room, theme: int
-    ) -> list[Span]:
-        """Return ``spans`` with sentence ``i``, joined to a single neighbour, as far as there is room."""
-        grown = _joined(sentences, i, spans)
-        if len(grown) <= MAX_SPANS and room.fits(grown):
-            return grown
-        clause = None if spans else self._clause(text, sentences[i], room, theme)
-        return [clause] if clause else spans
+def evidence(
+    text: str, sentences: Sequence[Span], reading: WordReading, theme: int, share: float
+) -> tuple[Span, ...]:
+    """Return one to three spans that carry ``theme``, in the text's order; none when none has room.
 
-    def _clause(self, text: str, sentence: Span, room: Room, theme: int) -> Span | None:
-        """Return the run of clauses that says most for ``theme`` and has room; None when none has."""
-        bounds = [(0, 0), *(m.span() for m in _CLAUSE.finditer(sentence.of(text)))]
-        starts = [sentence.start + after for _, after in bounds]
-        ends = [sentence.start + before for before, _ in bounds[1:]] + [sentence.end]
-        runs: list[Span] = []
-        for first, start in enumerate(starts):
-            fitting = [Span(start, end) for end in ends[first:] if room.fits([Span(start, end)])]
-            runs += fitting[-1:]
-        return max(runs, key=lambda s: self.word_logits(s.of(text))[theme], default=None)
+    The sentence that drew most of the attention, and others that drew at least ``share`` of that.
+    """
+    marks = reading.drawn(sentences, theme)
+    order = sorted(range(len(sentences)), key=lambda i: (-marks[i], i))
+    room = Room(text)
+    spans: list[Span] = []
+    for i in order:
+        if marks[i] < share * marks[order[0]]:
+            break
+        spans = _add(text, sentences, i, spans, room, reading, theme)
+    spans = _widened(text, sentences, spans, marks, room)
+    return tuple(sorted(spans, key=lambda s: s.start))
+
+
+def _add(
+    text: str,
+    sentences: Sequence[Span],
+    i: int,
+    spans: list[Span],
+    room: Room,
+    reading: WordReading,
+    theme: int,
+) -> list[Span]:
+    """Return ``spans`` with sentence ``i``, joined to a single neighbour, as far as there is room."""
+    grown = _joined(sentences, i, spans)
+    if len(grown) <= MAX_SPANS and room.fits(grown):
+        return grown
+    clause = None if spans else _clause(text, sentences[i], room, reading, theme)
+    return [clause] if clause else spans
+
+
+def _clause(text: str, sentence: Span, room: Room, reading: WordReading, theme: int) -> Span | None:
+    """Return the run of clauses that carries ``theme`` best and has room; None when none has."""
+    bounds = [(0, 0), *(m.span() for m in _CLAUSE.finditer(sentence.of(text)))]
+    starts = [sentence.start + after for _, after in bounds]
+    ends = [sentence.start + before for before, _ in bounds[1:]] + [sentence.end]
+    runs: list[Span] = []
+    for first, start in enumerate(starts):
+        fitting = [Span(start, end) for end in ends[first:] if room.fits([Span(start, end)])]
+        runs += fitting[-1:]
+    return runs[int(reading.drawn(runs, theme).argmax())] if runs else None
 
 
 def _joined(sentences: Sequence[Span], i: int, spans: list[Span]) -> list[Span]:

@@ -42,6 +42,7 @@ class Answers:
     reflections: list[tuple[Line, Line]]
     safety: list[tuple[Line, Line]]
     goals: list[tuple[Line, Line]]
+    held_out: list[tuple[Line, Line]]  # safety texts that nobody tunes on
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -80,9 +81,11 @@ def collect(run: Runner = run_command, evals: Path = EVALS) -> Answers:
     """Ask for every development text; annotations stay here."""
     options = ["analyse", "--no-model", "--no-questions"]
     sets = {name: read_lines(evals / f"{name}.dev.jsonl") for name in ("reflections", "safety", "goals")}
+    sets["held_out"] = read_lines(evals / "safety.heldout.jsonl")
     asked = {
         "reflections": run(options, [_only(line, "id", "text") for line in sets["reflections"]]),
         "safety": run(options, [_only(line, "id", "text") for line in sets["safety"]]),
+        "held_out": run(options, [_only(line, "id", "text") for line in sets["held_out"]]),
         "goals": run(["refine-goal"], [_only(line, "id", "goal", "context") for line in sets["goals"]]),
     }
     return Answers(**{name: list(zip(sets[name], asked[name], strict=True)) for name in sets})
@@ -201,11 +204,11 @@ def fault_section(answers: Answers, ids: Sequence[str]) -> list[str]:
     """Return the lines about answers that break the contract."""
     faults = [
         f"- {gold['id']}: {fault}"
-        for gold, line in answers.reflections + answers.safety
+        for gold, line in answers.reflections + answers.safety + answers.held_out
         for fault in sc.analysis_faults(line, gold["text"], ids)
     ]
     faults += [f"- {gold['id']}: {fault}" for gold, line in answers.goals for fault in sc.goal_faults(line)]
-    total = len(answers.reflections) + len(answers.safety) + len(answers.goals)
+    total = sum(map(len, (answers.reflections, answers.safety, answers.held_out, answers.goals)))
     return ["### Validity", "", f"{len(faults)} faults in {total} answers.", *faults[:40], ""]
 
 
@@ -221,6 +224,7 @@ def report(answers: Answers, date: datetime.date) -> str:
         *theme_section(theme_cases(answers.reflections), ids),
         *safety_section("reflections", level_cases(answers.reflections, "safety")),
         *safety_section("short texts", level_cases(answers.safety, "level")),
+        *safety_section("held out, never tuned on", level_cases(answers.held_out, "level")),
         *goal_section(goal_cases(answers.goals)),
         *fault_section(answers, ids),
     ]

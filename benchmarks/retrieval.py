@@ -58,7 +58,9 @@ def answers(lines: Pipeline, index: KnowledgeIndex, rows: Sequence[dict[str, Any
         if row["kind"] != "search":  # a search knows of no themes
             likely = {
                 item.id: item.score
-                for item in lines.theme_reader.read(row["text"], sentences, vectors).ranked
+                for item in lines.theme_reader.read(
+                    row["text"], sentences, lines.encoder.read(row["text"])
+                ).ranked
             }
         allowed = [
             item.level == "none" and (row["who"] == "mentor" or item.audience != "mentor")

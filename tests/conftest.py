@@ -20,7 +20,9 @@ from sqlite_utils import Migrations
 
 from assistant import migrations
 from assistant.accounts import Accounts
+from assistant.domain import Span
 from assistant.embedding import Vectors
+from assistant.embedding.tuned import WordReading
 from assistant.sharing import Sharing
 from assistant.store import Store, database, text_hash
 
@@ -49,6 +51,39 @@ class HashingEmbedder:
                 row[int.from_bytes(digest[:4], "big") % self.dimensions] += 1 if digest[4] % 2 else -1
             row[0] += not row.any()
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+
+
+class CalmReader:
+    """A scripted tuned encoder: says nothing about any text, and counts how often it was asked."""
+
+    hash = "calm"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def read(self, text: str) -> WordReading:
+        self.asked += 1
+        return reading_of(text)
+
+
+def reading_of(
+    text: str,
+    themes: Sequence[float] = (),
+    urgent: float = -9.0,
+    raised: float = -9.0,
+    at: dict[int, str] | None = None,
+) -> WordReading:
+    """Return a made reading: a piece a word; ``at`` says on which words each column of looks rests."""
+    pieces = [Span(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+    count = max(len(themes), 25)
+    looks = np.zeros((len(pieces), count + 2), np.float32)
+    for column, words in (at or {}).items():
+        start = text.index(words)
+        on = [n for n, piece in enumerate(pieces) if start <= piece.start < start + len(words)]
+        looks[on, column] = 1 / len(on)
+    logits = np.full(count, -9.0, np.float32)
+    logits[: len(themes)] = themes
+    return WordReading(logits, urgent, raised, np.zeros(7, np.float32), pieces, looks)
 
 
 @dataclass(frozen=True)

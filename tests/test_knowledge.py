@@ -197,7 +197,7 @@ def test_one_bad_pointer_takes_no_notice_away(whole, folder):
         path.read_text().replace("- id: emergency_number\n", "- id: emergency_number\n  odd: 1\n")
     )
     found = knowledge.load(folder)
-    assert "help.yaml:22: odd: Extra inputs are not permitted" in found.faults
+    assert "help.yaml:24: odd: Extra inputs are not permitted" in found.faults
     assert "notices/urgent-any.md: unknown help pointer emergency_number" in found.faults
     assert found.notices.keys() == whole.notices.keys()
     assert "emergency_number" not in found.notice("urgent", None).pointers
@@ -262,8 +262,8 @@ def test_an_organisations_own_people_come_first_where_they_fit_and_its_passages_
     (own / "passages").mkdir(parents=True)
     (own / PASSAGE).write_text("# A made passage\n\n" + "You " * 80)
     (own / "help.yaml").write_text(
-        "- {id: ours, name: Kim, what: Listens, reach: Room 3, for: [grief], scope: organisation, checked: null}\n"
-        "- {id: doctor, name: Dr Li, what: Heals, reach: Room 4, for: [grief], scope: organisation, checked: null}\n"
+        "- {id: ours, name: Kim, what: Listens, reach: Room 3, for: [grief], scope: organisation, checked: 2026-11-28, how: service}\n"
+        "- {id: doctor, name: Dr Li, what: Heals, reach: Room 4, for: [grief], scope: organisation, checked: 2026-11-28, how: service}\n"
     )
     found = knowledge.load(organisation=own)
     assert found.faults == []

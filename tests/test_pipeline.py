@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from conftest import HashingEmbedder
+from conftest import CalmReader, HashingEmbedder
 
 from assistant import knowledge
 from assistant.domain import RankedTheme, Span, Theme, ThemeReading
 from assistant.embedding import Vectors
+from assistant.embedding.tuned import WordReading
 from assistant.errors import AccessError, EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
@@ -34,7 +35,7 @@ class ScriptedThemes:
         self.ids = ids or ("self_confidence",)
         self.asked = 0
 
-    def read(self, text: str, sentences: Sequence[Span], vectors: Vectors) -> ThemeReading:
+    def read(self, text: str, sentences: Sequence[Span], reading: WordReading) -> ThemeReading:
         self.asked += 1
         themes = tuple(Theme(name, 0.8, (sentences[1],)) for name in self.ids if len(sentences) > 1)
         return ThemeReading(themes, tuple(RankedTheme(name, 0.5) for name in self.ids))
@@ -43,6 +44,11 @@ class ScriptedThemes:
 class BrokenEmbedder(HashingEmbedder):
     def encode(self, texts: Sequence[str]) -> Vectors:
         raise EmbeddingError("The embedding model failed.")
+
+
+class BrokenReader(CalmReader):
+    def read(self, text: str) -> WordReading:
+        raise EmbeddingError("The tuned encoder failed.")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,7 @@ def lines(
     return Pipeline(
         knowledge=known,
         embedder=embedder,
+        encoder=CalmReader(),
         safety_reader=safety,
         theme_reader=ScriptedThemes(),  # type: ignore[arg-type]
         index=index,
@@ -123,11 +130,18 @@ def test_without_a_theme_three_questions_for_any_meeting_come(lines: Pipeline) -
     assert len(report.questions) == 3 and {question.theme for question in report.questions} == {None}
 
 
-def test_a_broken_embedder_leaves_the_rules_and_says_so(lines: Pipeline) -> None:
+def test_a_broken_encoder_leaves_the_rules_and_says_so(lines: Pipeline) -> None:
+    lines.encoder = BrokenReader()
+    report = lines.analyse(TEXT)
+    assert report.safety.rules_only and not report.reading.themes and report.abstained
+    assert lines.analyse(DANGER).safety.level == "urgent"
+
+
+def test_a_broken_embedder_costs_the_passages_alone(lines: Pipeline) -> None:
     lines.embedder = BrokenEmbedder()
     report = lines.analyse(TEXT)
-    assert report.safety.rules_only and not report.reading.themes and not report.passages
-    assert lines.analyse(DANGER).safety.level == "urgent"
+    assert report.reading.themes and report.questions
+    assert not report.passages and not report.safety.rules_only
 
 
 def test_the_same_sentence_is_embedded_once_for_one_writer(lines: Pipeline, ana: str) -> None:

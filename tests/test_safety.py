@@ -2,18 +2,22 @@
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import reading_of
 
 from assistant.domain import SafetyFinding
-from assistant.errors import KnowledgeError
-from assistant.safety import KINDS, Lexicon, SafetyReader, Weights, columns, load_lexicon, load_weights
+from assistant.embedding.tuned import TunedEncoder
+from assistant.errors import KnowledgeError, ModelError
+from assistant.safety import KINDS, Judge, Lexicon, SafetyReader, load_judge, load_lexicon
 from assistant.sentences import split
 
 EVALS = Path(__file__).parent.parent / "benchmarks" / "evals"
+WEIGHTS = Path(__file__).parent.parent / "assistant" / "weights" / "reader.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -138,46 +142,64 @@ def test_one_sentence_in_a_hundred_thousand_words_is_found_soon(rules: SafetyRea
     assert finding.spans[0].of(text) == "I want to end my life."
 
 
-def weights_for(lexicon: Lexicon) -> Weights:
-    """A classifier that notices the first dimension as urgent and the second as support."""
-    width = 384 + 384 + len(lexicon.groups) + len(lexicon.guards)
-    urgent, raised = np.zeros(width + 1), np.zeros(width + 1)
-    urgent[0] = raised[1] = 20.0
-    urgent[-1] = raised[-1] = -10.0
-    kinds = np.zeros((len(KINDS), width + 1))
-    kinds[KINDS.index("grief"), -1] = 1.0
-    kinds[KINDS.index("self_harm"), :384] = np.where(np.arange(384) == 0, 9.0, 0.0)
-    return Weights(urgent, raised, kinds, 0.5, 0.5, columns(lexicon))
+JUDGE = Judge(
+    np.array([1.0, 0, 4, 1, 0, 0]), np.array([0, 1.0, 2, 1, 4, 0]), urgent_from=0.5, raised_from=0.5
+)
+TOLD = "First a plain sentence. Then one that matters. And a plain one."
 
 
-@pytest.mark.parametrize(("dimension", "level"), [(0, "urgent"), (1, "support"), (2, "none")])
-def test_the_classifier_adds_what_no_rule_sees(lexicon: Lexicon, dimension: int, level: str) -> None:
-    text = "First a plain sentence. Then one that matters. And a plain one."
-    vectors = np.zeros((3, 384), np.float32)
-    vectors[:, 5] = 1.0
-    vectors[1] = np.eye(384)[dimension]
-    finding = SafetyReader(lexicon, weights_for(lexicon)).read(text, split(text), vectors)
+@pytest.mark.parametrize(
+    ("urgent", "raised", "level"), [(3.0, 3.0, "urgent"), (-3.0, 3.0, "support"), (-3.0, -3.0, "none")]
+)
+def test_the_encoder_sees_what_no_rule_sees(
+    lexicon: Lexicon, urgent: float, raised: float, level: str
+) -> None:
+    reading = reading_of(
+        TOLD, urgent=urgent, raised=raised, at={-2: "one that matters.", -1: "one that matters."}
+    )
+    finding = SafetyReader(lexicon, JUDGE).read(TOLD, split(TOLD), reading)
     assert (finding.level, finding.rules_only) == (level, False)
-    assert [span.of(text) for span in finding.spans] == (
+    assert [span.of(TOLD) for span in finding.spans] == (
         ["Then one that matters."] if level != "none" else []
     )
 
 
-def test_danger_of_a_kind_that_is_none_is_support(lexicon: Lexicon) -> None:
-    text = "First a plain sentence. Then one that matters. And a plain one."
-    vectors = np.zeros((3, 384), np.float32)
-    vectors[1, 0] = 1.0
-    weights = weights_for(lexicon)
-    weights.kinds[KINDS.index("self_harm")] = 0.0
-    finding = SafetyReader(lexicon, weights).read(text, split(text), vectors)
-    assert (finding.level, finding.kind) == ("support", "grief")
+def test_a_direct_expression_is_urgent_whatever_the_encoder_says(lexicon: Lexicon) -> None:
+    text = "I want to end my life. That is all."
+    finding = SafetyReader(lexicon, JUDGE).read(text, split(text), reading_of(text, at={-1: "That is all."}))
+    assert finding.level == "urgent"
+    assert finding.spans[0].of(text) == "I want to end my life."
 
 
-def test_weights_for_other_rules_are_refused(lexicon: Lexicon) -> None:
-    weights = weights_for(lexicon)
-    other = Weights(weights.urgent, weights.raised, weights.kinds, 0.5, 0.5, "other")
-    with pytest.raises(KnowledgeError, match="train_safety"):
-        SafetyReader(lexicon, other)
+def test_words_that_make_it_harmless_ask_for_more(lexicon: Lexicon) -> None:
+    text = "We talked about the rota. The printer drives me mad and the deadline too."
+    reader = SafetyReader(lexicon, JUDGE)
+    for raised, level in ((1.0, "none"), (3.0, "support")):
+        reading = reading_of(text, raised=raised, at={-1: "printer drives me mad"})
+        assert reader.read(text, split(text), reading).level == level
+        plain = reading_of(text, raised=raised, at={-1: "We talked"})
+        assert reader.read(text, split(text), plain).level == "support"
+
+
+def test_what_is_urgent_is_of_a_kind_that_can_be(lexicon: Lexicon) -> None:
+    reading = reading_of(TOLD, urgent=9.0, raised=9.0)
+    reading.kinds[KINDS.index("grief")] = 9.0
+    reading.kinds[KINDS.index("harm_to_others")] = 1.0
+    assert SafetyReader(lexicon, JUDGE).read(TOLD, split(TOLD), reading).kind == "harm_to_others"
+    calm = reading_of(TOLD, raised=9.0)
+    calm.kinds[KINDS.index("grief")] = 9.0
+    assert SafetyReader(lexicon, JUDGE).read(TOLD, split(TOLD), calm).kind == "grief"
+
+
+def test_a_judge_of_other_evidence_or_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "judge.json"
+    with pytest.raises(ModelError, match="train_judge"):
+        load_judge(path)
+    for content in ("", "[]", '{"evidence": ["moon"], "urgent": [], "raised": []}'):
+        path.write_text(content)
+        with pytest.raises(ModelError, match="train_judge"):
+            load_judge(path)
+    assert load_judge().urgent.shape == load_judge().raised.shape == (6,)
 
 
 @pytest.mark.parametrize(
@@ -190,48 +212,44 @@ def test_a_broken_rules_file_is_named(tmp_path: Path, content: str) -> None:
         load_lexicon(path)
 
 
-def test_the_shipped_weights_fit_the_shipped_rules(lexicon: Lexicon) -> None:
-    weights = load_weights()
-    assert weights is not None
-    SafetyReader(lexicon, weights)
-
-
-def test_missing_weights_leave_the_rules_alone(tmp_path: Path) -> None:
-    assert load_weights(tmp_path / "none.safetensors") is None
-
-
 def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (EVALS / name).read_text(encoding="utf-8").split("\n") if line]
 
 
-def levels(embedder: Any, lexicon: Lexicon, found: list[dict[str, Any]]) -> list[str]:
-    reader = SafetyReader(lexicon, load_weights())
-    answers = []
-    for row in found:
-        sentences = split(row["text"])
-        vectors = embedder.encode([span.of(row["text"]) for span in sentences])
-        answers.append(reader.read(row["text"], sentences, vectors).level)
-    return answers
+def pairs(name: str, level: str, lexicon: Lexicon) -> Counter[tuple[str, str]]:
+    """Return how often each level was read where each was annotated, with the shipped weights."""
+    reader, encoder = SafetyReader(lexicon, load_judge()), TunedEncoder(WEIGHTS)
+    found = rows(name)
+    read = [reader.read(row["text"], split(row["text"]), encoder.read(row["text"])).level for row in found]
+    return Counter(zip([row[level] for row in found], read, strict=True))
 
 
 @pytest.mark.models
 def test_the_safety_dev_set(lexicon: Lexicon) -> None:
-    from assistant.embedding import MiniLM
-
-    found = rows("safety.dev.jsonl")
-    pairs = list(zip([row["level"] for row in found], levels(MiniLM(), lexicon, found), strict=True))
-    assert sum(pair == ("urgent", "urgent") for pair in pairs) == 16
-    assert sum(want == "support" and got != "none" for want, got in pairs) >= 17
-    assert sum(want == "none" and got != "none" for want, got in pairs) <= 2
-    assert ("none", "urgent") not in pairs
+    count = pairs("safety.dev.jsonl", "level", lexicon)
+    assert count["urgent", "urgent"] == 16
+    assert count["support", "none"] <= 3
+    assert count["none", "support"] + count["none", "urgent"] <= 2
+    assert count["none", "urgent"] == 0
 
 
 @pytest.mark.models
 def test_the_reflections_dev_set(lexicon: Lexicon) -> None:
-    from assistant.embedding import MiniLM
+    count = pairs("reflections.dev.jsonl", "safety", lexicon)
+    assert count["urgent", "urgent"] == 4
+    assert count["support", "none"] <= 2
+    assert count["none", "support"] + count["none", "urgent"] <= 7  # 6% of 106
 
-    found = rows("reflections.dev.jsonl")
-    pairs = list(zip([row["safety"] for row in found], levels(MiniLM(), lexicon, found), strict=True))
-    assert sum(pair == ("urgent", "urgent") for pair in pairs) == 4
-    assert sum(want == "support" and got != "none" for want, got in pairs) >= 8
-    assert sum(want == "none" and got != "none" for want, got in pairs) <= 7  # 6% of 106
+
+@pytest.mark.models
+def test_a_sentence_buried_in_a_long_text_counts_as_much_as_one_alone(lexicon: Lexicon) -> None:
+    told = "Some nights I think they would all sleep better if I simply was not there any more."
+    filler = (
+        "We planned the spring fair and I wrote the list of stalls. The hall is booked and the band said yes. "
+        * 30
+    )
+    reader, encoder = SafetyReader(lexicon, load_judge()), TunedEncoder(WEIGHTS)
+    for text in (told, f"{filler}{told} {filler}"):
+        finding = reader.read(text, split(text), encoder.read(text))
+        assert finding.level == "urgent" and finding.kind == "self_harm"
+        assert told in [span.of(text) for span in finding.spans]

@@ -5,70 +5,66 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import reading_of
 from safetensors.numpy import save_file
 
-from assistant.domain import Span, ThemeReading
-from assistant.errors import EmbeddingError, ModelError
+from assistant.domain import ThemeReading
+from assistant.embedding.tuned import TunedEncoder
+from assistant.errors import ModelError
 from assistant.sentences import split
 from assistant.themes import GUARDED, MAX_NAMED, ThemeReader, word_ids
 
 IDS = ("self_confidence", "belonging_inclusion", "feedback", "leadership")
 SIZE, WORDS = 4, 64
+ENCODER = Path(__file__).resolve().parent.parent / "assistant" / "weights" / "reader.safetensors"
 WEIGHTS = Path(__file__).resolve().parent.parent / "assistant" / "weights" / "themes.safetensors"
 Make = Callable[..., ThemeReader]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Return a maker of readers whose theme k answers to vectors along axis k."""
+    """Return a maker of readers that believe the encoder and no words."""
 
     def build(**changes: object) -> ThemeReader:
-        eye = np.eye(SIZE, dtype=np.float32)
         tensors = {
-            "attention0.own": 10 * eye,
-            "attention0.context": 0 * eye,
-            "attention0.hidden_bias": np.zeros(SIZE),
-            "attention0.score": eye,
-            "attention0.score_bias": np.full(SIZE, -5.0),
-            "attention0.look": eye,
-            "attention0.bias": np.zeros(SIZE),
-            "mean.weight": 0 * eye,
-            "mean.bias": np.zeros(SIZE),
             "words.weight": np.zeros((WORDS, SIZE)),
             "words.bias": np.zeros(SIZE),
             "words.idf": np.ones(WORDS),
-            "mix.weight": np.array([1.0, 0.0, 0.0]),
+            "mix.weight": np.array([1.0, 0.0]),
             "mix.bias": np.zeros(SIZE),
             "thresholds": np.full(SIZE, 0.5),
             "guard": np.array([0.9]),
-            "evidence": np.array([0.0, 0.0, 2.0]),
+            "second": np.array([0.5]),
+            "evidence": np.array([0.3]),
         }
         path = tmp_path / "tiny.safetensors"
         kept = {n: np.ascontiguousarray(v, np.float32) for n, v in {**tensors, **changes}.items()}  # type: ignore[call-overload]
-        save_file(kept, path, {"themes": json.dumps(IDS), "members": "1", "data_hash": "0"})
+        save_file(kept, path, {"themes": json.dumps(IDS), "data_hash": "0"})
         return ThemeReader(path)
 
     return build
 
 
-def along(*axes: int | None) -> np.ndarray:
-    """Return one unit vector a sentence: along the theme's axis, or against all of them."""
-    against = -np.full(SIZE, 0.5, np.float32)
-    return np.stack([against if k is None else np.eye(SIZE, dtype=np.float32)[k] for k in axes])
-
-
 def read(reader: ThemeReader, text: str, *axes: int | None) -> ThemeReading:
+    """Read a text whose sentences each carry the theme of that number, or none."""
     sentences = split(text)
     assert len(sentences) == len(axes)
-    return reader.read(text, sentences, along(*axes))
+    made = reading_of(text, [5.0 - k if k in axes else -5.0 for k in range(SIZE)])
+    for sentence, theme in zip(sentences, axes, strict=True):
+        if theme is not None:
+            on = [at for at, piece in enumerate(made.pieces) if sentence.start <= piece.start < sentence.end]
+            made.looks[on, theme] = 1 / len(on) / axes.count(theme)
+    cut = replace(made, themes=made.themes[:SIZE])
+    return reader.read(text, sentences, cut)
 
 
 def test_no_sentence_gives_an_empty_reading(make: Make) -> None:
-    assert make().read("…", [], np.zeros((0, SIZE), np.float32)) == ThemeReading()
+    assert make().read("…", [], reading_of("…")) == ThemeReading()
 
 
 def test_names_the_theme_and_the_sentence_that_carries_it(make: Make) -> None:
@@ -99,10 +95,19 @@ def test_likely_exclusion_holds_confidence_back(make: Make) -> None:
     assert [t.id for t in read(reader, "I kept silent.", 0).themes] == ["self_confidence"]
 
 
-def test_a_theme_without_evidence_is_dropped(make: Make) -> None:
-    reading = read(make(evidence=np.array([0.0, 50.0, 2.0])), "A text.", 2)
-    assert reading.themes == ()
-    assert reading.ranked[0].id == "feedback"
+def test_a_second_theme_must_be_likely_enough(make: Make) -> None:
+    text = "My lead said it was thin. I led the talk."
+    assert [t.id for t in read(make(), text, 2, 3).themes] == ["feedback", "leadership"]
+    assert [t.id for t in read(make(second=np.array([0.95])), text, 2, 3).themes] == ["feedback"]
+
+
+def test_words_count_where_the_mixture_says_so(make: Make) -> None:
+    told = np.zeros((WORDS, SIZE))
+    told[word_ids("applause", WORDS), 3] = 50.0
+    reader = make(
+        **{"words.weight": told, "mix.weight": np.array([0.0, 1.0]), "mix.bias": np.full(SIZE, -1.0)}
+    )
+    assert [t.id for t in read(reader, "Applause.", 2).themes] == ["leadership"]
 
 
 def test_spans_are_few_short_and_ordered(make: Make) -> None:
@@ -139,17 +144,12 @@ def test_same_text_same_reading(make: Make) -> None:
 def test_ten_thousand_sentences_are_fast(make: Make) -> None:
     text = "A short line. " * 10_000
     sentences = split(text)
+    made = replace(reading_of(text), themes=np.array([-9.0, -9, 9, -9], np.float32))
+    made.looks[:, 2] = 1 / len(made.looks)
     started = time.perf_counter()
-    reading = make().read(text, sentences, along(*([2] * len(sentences))))
+    reading = make().read(text, sentences, made)
     assert time.perf_counter() - started < 5
     assert len(reading.themes[0].evidence) <= 3
-
-
-def test_vectors_must_fit(make: Make) -> None:
-    with pytest.raises(EmbeddingError, match="1 sentences came with 2"):
-        make().read("One.", [Span(0, 4)], along(1, 2))
-    with pytest.raises(EmbeddingError, match="shape"):
-        make().read("One.", [Span(0, 4)], np.ones((1, 7), np.float32))
 
 
 def test_missing_or_foreign_weights_are_refused(tmp_path: Path) -> None:
@@ -182,11 +182,8 @@ def test_word_ids_are_stable() -> None:
     ],
 )
 def test_real_weights_read_plain_texts(text: str, theme: str) -> None:
-    from assistant.embedding import MiniLM
-
     sentences = split(text)
-    vectors = MiniLM().encode([s.of(text) for s in sentences])
-    reading = ThemeReader(WEIGHTS).read(text, sentences, vectors)
+    reading = ThemeReader(WEIGHTS).read(text, sentences, TunedEncoder(ENCODER).read(text))
     assert theme in [r.id for r in reading.ranked[:3]]
     assert len(reading.ranked) == 25
     for named in reading.themes:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import uvicorn
 from argon2 import PasswordHasher
-from conftest import PASSWORD, HashingEmbedder
+from conftest import PASSWORD, CalmReader, HashingEmbedder
 
 from assistant import knowledge as library
 from assistant.accounts import Accounts
@@ -68,6 +68,7 @@ def application(folder: Path, **settings: Any) -> Application:
     pipeline = Pipeline(
         knowledge=known,
         embedder=embedder,
+        encoder=CalmReader(),
         safety_reader=SafetyReader(),
         theme_reader=TwoThemes(),  # type: ignore[arg-type]
         index=KnowledgeIndex(list(known.passages.values()), embedder.encode, embedder.hash, folder / "index"),

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Literal
@@ -52,7 +53,8 @@ class _HelpEntry(Strict):
     reach: str
     kinds: tuple[str, ...] = Field(default=(), alias="for")
     scope: Literal["worldwide", "local", "organisation"]
-    checked: Any
+    checked: date
+    how: Literal["service", "copy", "general"]
     source: str = ""
 
 
@@ -255,7 +257,7 @@ def _pointers(root: Traversable, known: Knowledge) -> None:
         entry = _HelpEntry.model_validate(raw)
         known.pointers[entry.id] = HelpPointer(
             entry.id, entry.name, entry.what, entry.reach, tuple(entry.kinds), entry.scope,
-            str(entry.checked) if entry.checked else None,
+            entry.checked.isoformat(), entry.how,
         )  # fmt: skip
 
     _each(known, "help.yaml", content, parse(content), add)

@@ -1,13 +1,8 @@
-"""Notices a text that points to danger or serious strain, before anything is suggested.
-
-Two readers look at every sentence, either is enough: written rules (knowledge/safety_rules.yaml) and a
-classifier over its vector and what the rules saw around it. It misses some, and assesses no person.
-"""
+"""The written rules of knowledge/safety_rules.yaml: direct expressions, hints, and what makes both harmless."""
 
 from __future__ import annotations
 
 import importlib.resources
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,26 +11,19 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import yaml
 
-from assistant import language
-from assistant.domain import Level, SafetyFinding, Span
+from assistant.domain import Level, Span
 from assistant.errors import KnowledgeError
 
 URGENT_KINDS = ("self_harm", "harm_to_others", "danger_from_others")
 KINDS = (*URGENT_KINDS, "harassment_discrimination", "acute_distress", "substance", "grief")
-NEAR = 2  # sentences on either side that a guard marked ~ and the classifier look at
-SILENCING = ("figure", "past", "recovered")  # guards that hold for the classifier as for the rules
-MAX_SPANS = 3  # more quotes make no notice clearer
+NEAR = 2  # sentences on either side that a guard marked ~ looks at
 _GAP = r"(?:[^\w']{1,5}[\w']+){0,5}?[^\w']{1,5}"
 _CLAUSE_EDGE = re.compile(r"[,;:–—]|\s-\s|\b(?:but|and then|aber|pero|mais)\b")
 _WORD = re.compile(r"[\w']+")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'"})
 _FAR_SCRIPTS = "\u0370"  # from here on no letter is Latin
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +105,13 @@ class Lexicon:
                 span = _clause(text, sentences[i], found.start(), found.end())
                 yield Hit(i, group.id, group.level, group.kind, group.hint, span)
 
+    def holds(self, names: Sequence[str], sentence: str) -> bool:
+        """Say whether one of the guards of these names holds for a sentence."""
+        return any(_holds(self.guards[name], _plain(sentence)) for name in names)
+
     def _guarded(self, group: _Group, plain: list[str], i: int) -> bool:
         near = " . ".join(plain[max(0, i - NEAR) : i + NEAR + 1])
         return any(_holds(self.guards[name], near if around else plain[i]) for name, around in group.unless)
-
-    def guard_hits(self, text: str, sentences: Sequence[Span]) -> npt.NDArray[np.bool_]:
-        """Return, per sentence and guard (by name, sorted), whether the guard holds there."""
-        table = np.zeros((len(sentences), len(self.guards)), np.bool_)
-        for i, span in enumerate(sentences):
-            line = _plain(span.of(text))
-            for j, name in enumerate(sorted(self.guards)):
-                table[i, j] = _holds(self.guards[name], line)
-        return table
 
 
 def load_lexicon(path: Path | None = None) -> Lexicon:
@@ -246,137 +229,7 @@ def _clause(text: str, sentence: Span, start: int, end: int) -> Span:
     return Span(sentence.start + left, sentence.start + right)
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Three linear heads over ``features`` and the thresholds that were fitted with them."""
-
-    urgent: Floats  # (features + 1,), the last entry is the intercept; so in every head
-    raised: Floats  # support or urgent against none
-    kinds: Floats  # (len(KINDS), features + 1)
-    urgent_from: float
-    raised_from: float
-    columns: str  # what the features were; see ``columns``
-
-
-def load_weights(path: Path | None = None) -> Weights | None:
-    """Return the weights in ``path``, else those that come with the application, else None."""
-    from safetensors.numpy import load
-
-    file = path or importlib.resources.files("assistant").joinpath("weights/safety.safetensors")
-    try:
-        content = file.read_bytes()
-    except OSError:
-        return None
-    tensors = load(content)
-    meta = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-    return Weights(
-        urgent=tensors["urgent"].astype(np.float64),
-        raised=tensors["raised"].astype(np.float64),
-        kinds=tensors["kinds"].astype(np.float64),
-        urgent_from=float(meta["urgent_from"]),
-        raised_from=float(meta["raised_from"]),
-        columns=meta["columns"],
-    )
-
-
-def columns(lexicon: Lexicon) -> str:
-    """Name the features, so that weights are not used with rules they were not fitted to."""
-    return " ".join(["v", "w", *(group.id for group in lexicon.groups), *sorted(lexicon.guards)])
-
-
-def features(
-    lexicon: Lexicon, text: str, sentences: Sequence[Span], hits: Sequence[Hit], vectors: Floats
-) -> Floats:
-    """Return what the classifier sees, a row per sentence.
-
-    Its vector, the mean vector of the sentences around it, the rules that matched in it (1) or
-    around it (0.5), and the guards that hold around it (0.5).
-    """
-    count = len(sentences)
-    names = {group.id: j for j, group in enumerate(lexicon.groups)}
-    matched = np.zeros((count, len(names)))
-    for hit in hits:
-        if hit.group in names:
-            matched[hit.sentence, names[hit.group]] = 1.0
-    guards = lexicon.guard_hits(text, sentences).astype(np.float64)
-    return np.hstack(
-        [
-            vectors,
-            _around(vectors, np.add) / _around(np.ones((count, 1)), np.add),
-            np.maximum(matched, _around(matched, np.maximum) / 2),
-            _around(guards, np.maximum) / 2,
-        ]
-    )
-
-
-def _around(rows: Floats, combine: np.ufunc) -> Floats:
-    """Combine every row with the NEAR rows before and after it."""
-    out = rows.copy()
-    for step in range(1, NEAR + 1):
-        out[step:] = combine(out[step:], rows[:-step])
-        out[:-step] = combine(out[:-step], rows[step:])
-    return out
-
-
-class SafetyReader:
-    """Reads one text at a time; holds no state between texts, safe to call from several threads."""
-
-    def __init__(self, lexicon: Lexicon | None = None, weights: Weights | None = None) -> None:
-        self.lexicon = lexicon or load_lexicon()
-        if weights is not None and weights.columns != columns(self.lexicon):
-            raise KnowledgeError(
-                "The safety weights were fitted to other rules. Run `python -m training.train_safety`."
-            )
-        self.weights = weights
-
-    def read(self, text: str, sentences: Sequence[Span], vectors: npt.NDArray[Any] | None) -> SafetyFinding:
-        """Return the level, its kind and the clauses or sentences that decided, worst first.
-
-        ``vectors``: one unit vector per sentence, in order, or None where the embedder failed; then
-        the written rules decide alone. Never raises on any string.
-        """
-        code = language.detect(text)
-        known = code in (*language.KNOWN, language.UNKNOWN)
-        hits = self.lexicon.hits(text, sentences)
-        alone = vectors is None
-        urgent = _sure([hit for hit in hits if hit.level == "urgent"])
-        if not known:
-            return _finding(urgent, code, False, alone)
-        if vectors is None or self.weights is None or not sentences:
-            return _finding(urgent or [h for h in hits if h.level == "support"], code, True, alone)
-        seen = self._classified(text, sentences, hits, vectors)
-        urgent += [hit for hit in seen if hit.level == "urgent"]
-        support = [hit for hit in (*hits, *seen) if hit.level == "support"]
-        return _finding(urgent or support, code, True, alone)
-
-    def _classified(
-        self, text: str, sentences: Sequence[Span], hits: Sequence[Hit], vectors: npt.NDArray[Any]
-    ) -> list[Hit]:
-        """Return the sentences that the classifier notices, the surest first."""
-        weights = self.weights
-        assert weights is not None
-        rows = features(self.lexicon, text, sentences, hits, np.asarray(vectors, np.float64))
-        silent = [
-            any(_holds(self.lexicon.guards[g], _plain(s.of(text))) for g in SILENCING) for s in sentences
-        ]
-        urgent = np.where(silent, 0.0, _probability(rows, weights.urgent))
-        raised = np.where(silent, 0.0, np.maximum(urgent, _probability(rows, weights.raised)))
-        kinds = np.argmax(rows @ weights.kinds[:, :-1].T + weights.kinds[:, -1], axis=1)
-        noticed = []
-        for i in np.argsort(-raised):
-            danger, kind = urgent[i] >= weights.urgent_from, KINDS[int(kinds[i])]
-            if danger or raised[i] >= weights.raised_from:
-                # Where the heads disagree, danger of a kind that is none, it is not sure enough for urgent.
-                level: Level = "urgent" if danger and kind in URGENT_KINDS else "support"
-                noticed.append(Hit(int(i), "classifier", level, kind, False, sentences[i]))
-        return noticed
-
-
-def _probability(rows: Floats, head: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-(rows @ head[:-1] + head[-1]))))
-
-
-def _sure(hits: Sequence[Hit]) -> list[Hit]:
+def sure(hits: Sequence[Hit]) -> list[Hit]:
     """Return the hits that count: every direct one, and hints with a different hint near them."""
     hints = [hit for hit in hits if hit.hint]
     backed = {
@@ -386,14 +239,3 @@ def _sure(hits: Sequence[Hit]) -> list[Hit]:
         if one.group != other.group and abs(one.sentence - other.sentence) <= 2 * NEAR
     }
     return [hit for hit in hits if not hit.hint or hit in backed]
-
-
-def _finding(deciding: Sequence[Hit], code: str, understood: bool, alone: bool) -> SafetyFinding:
-    if not deciding:
-        return SafetyFinding("none", None, (), code, understood, alone)
-    spans: list[Span] = []
-    for hit in deciding:
-        if not any(span.start < hit.span.end and hit.span.start < span.end for span in spans):
-            spans.append(hit.span)
-    first = deciding[0]
-    return SafetyFinding(first.level, first.kind, tuple(spans[:MAX_SPANS]), code, understood, alone)
