@@ -133,9 +133,10 @@ def _found(item: Row, text: str, knowledge: Knowledge) -> Row:
 def passage_row(passage_id: str, knowledge: Knowledge) -> Row:
     """Return a passage with its sources in words; one that left the library is named so."""
     passage = knowledge.passages.get(passage_id)
+    empty = {"strength": "", "audience": "", "provenance": "", "because": ""}
     if not passage:
-        return {"id": passage_id, "title": passage_id, "text": "", "sources": [], "strength": ""}
-    return {
+        return empty | {"id": passage_id, "title": passage_id, "text": "", "sources": []}
+    return empty | {
         "id": passage.id,
         "title": passage.title,
         "text": passage.text,

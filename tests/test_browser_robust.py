@@ -263,8 +263,10 @@ def test_the_library_is_browsed_searched_and_taken_along(arrive: Arrive) -> None
     expect(page.locator(".right article").first).to_be_visible()
     assert page.locator(".right article").count() >= 5
     look(reader, "library")
+    browsed = page.locator(".right h3").first.inner_text()
     page.fill("[name=words]", "I go quiet in meetings")
     page.get_by_role("button", name="Find", exact=True).click()
+    expect(page.locator(".right h3").first).not_to_have_text(browsed)
     expect(page.locator(".right article")).to_have_count(8)
     title = page.locator(".right h3").first.inner_text()
     page.locator("[data-act=take]").first.click()
