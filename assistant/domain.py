@@ -98,7 +98,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class PassageMatch:
-    """A passage found for a text: ``score`` is a cosine in [-1, 1]; ``sentence`` made it match."""
+    """A passage found for a text: ``score`` in [0, 1] gives the order alone; ``sentence`` made it match."""
 
     passage: Passage
     score: float

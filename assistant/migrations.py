@@ -112,6 +112,18 @@ def m001_first(db: Database) -> None:
             db.execute(statement)
 
 
+@history()
+def m002_feedback(db: Database) -> None:
+    """What a person did with a suggested question, and the words an item was suggested in."""
+    db.execute(
+        "CREATE TABLE feedback (id TEXT PRIMARY KEY, "
+        "owner TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE, "
+        "reflection TEXT REFERENCES reflections(id) ON DELETE CASCADE, question TEXT NOT NULL, "
+        "origin TEXT NOT NULL, deed TEXT NOT NULL, changed TEXT NOT NULL, UNIQUE (owner, question))"
+    )
+    db.execute("ALTER TABLE items ADD COLUMN suggested TEXT NOT NULL DEFAULT ''")
+
+
 def unknown(db: Database) -> set[str]:
     """Return the migrations that a newer version applied and this one does not know."""
     return {item.name for item in history.applied(db)} - {item.name for item in history._migrations}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from assistant import questions as question_step
 from assistant import reporting, verify
 from assistant.domain import (
-    EarlierMatch,
+    BankQuestion,
     GoalReading,
     PassageMatch,
     Provenance,
@@ -30,21 +31,25 @@ from assistant.errors import EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
 from assistant.model import TextModel
+from assistant.preference import Preference
+from assistant.prompting import Prompt
 from assistant.questions import QuestionBank
-from assistant.retrieval import KnowledgeIndex, find_earlier
+from assistant.recall import Recall
+from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
 from assistant.sentences import split
 from assistant.store import Store, text_hash
-from assistant.themes import ThemeReader
+from assistant.themes import ThemeReader, too_short
 
 PASSAGES = 5
-EARLIER = 3  # own earlier sentences brought back
 DRAFTS = 2  # the model's questions shown a theme and kind
+UNWANTED = 0.3  # how much less a writer makes of the model's questions than of the bank's to see fewer
 MORE = 6  # bank questions behind “more”
 NO_THEME = (
     "Nothing here points clearly to one topic, so none is named; "
     "add what happened and how it was for you, or take a question for any meeting."
 )
+TOO_FEW = "These are few words to go by: add one moment from these days, what you did in it, and how it was for you."
 OTHER_LANGUAGE = "This text seems to be in a language not known here; the language known is English."
 FIRST_THINGS_FIRST = "What you wrote matters more than a goal just now, so the goal stays as it is."
 
@@ -76,6 +81,12 @@ class Pipeline:
     model: TextModel | None = None
     model_fault: str | None = None  # why there is no model, in a sentence for the page
 
+    @property
+    def recall(self) -> Recall:
+        """What looks into a writer's own past; only where there is a store."""
+        assert self.store is not None
+        return Recall(self.store, self.embedder)
+
     # What a page or the command line asks for
 
     def analyse(self, text: str, seed: int = 0, questions: bool = True, model: bool = True) -> Report:
@@ -83,7 +94,7 @@ class Pipeline:
         read = self._read_safely(text)
         seconds, finding = read.seconds, read.finding
         vectors = self._embedded(text, read, None, None)
-        report = self._suggest(text, read, vectors, seed, questions, ())
+        report = self._suggest(text, read, vectors, seed, questions, {}, Preference())
         if (
             questions
             and model
@@ -103,25 +114,33 @@ class Pipeline:
         row = self.store.reflections.load(owner, reflection)
         read = self._read_safely(row["text"])
         finding = read.finding
-        self.store.reflections.set_level(owner, reflection, finding.level)
+        self.store.reflections.raise_level(owner, reflection, finding.level)
         vectors = self._embedded(row["text"], read, owner, reflection)
-        dismissed = self._dismissed(owner, reflection)
-        report = self._suggest(row["text"], read, vectors, 0, True, dismissed)
+        doubts, preference = self.recall.doubts(owner, reflection), self._preference(owner)
+        report = self._suggest(row["text"], read, vectors, 0, True, doubts, preference)
         if finding.level == "none" and finding.understood:
-            report = replace(report, earlier=self._earlier(owner, reflection, vectors))
+            report = replace(report, earlier=self.recall.earlier(owner, reflection, vectors))
         stored = reporting.stored_row(report, row["text"])
-        shown = {item.text for item in report.questions}
-        more = self.bank.more(report.reading.themes, finding, 0, shown)
+        shown = {item.text for item in report.questions} | preference.avoid
+        more = self.bank.more(report.reading.themes, finding, 0, shown, _prefer(preference))
         stored["more"] = [reporting.question_row(item) for item in more[:MORE]]
-        stored["any"] = [reporting.question_row(item) for item in self.bank.choose((), finding, 0)]
+        open_ones = self.bank.choose((), finding, 0, preference.avoid, _prefer(preference))
+        stored["any"] = [reporting.question_row(item) for item in open_ones]
         stored["text"] = row["text"]  # the offsets are into this very text, whatever is written later
         self.store.reflections.save_report(owner, reflection, row["text"], stored)
         return stored
 
-    def draft(self, text: str, report: Report, seed: int = 0) -> Iterator[Question]:
+    def draft(
+        self,
+        text: str,
+        report: Report,
+        seed: int = 0,
+        on_prompt: Callable[[Prompt], None] | None = None,
+    ) -> Iterator[Question]:
         """Yield the local model's questions for a report's themes, verified, as they are ready.
 
-        Yields nothing without a model, a theme, or under any notice. Raises ModelError.
+        ``on_prompt`` hears what the model is given. Yields nothing without a model, a theme, or under any
+        notice. Raises ModelError.
         """
         if self.model is None or report.safety.level != "none" or not report.safety.understood:
             return
@@ -138,6 +157,7 @@ class Pipeline:
             self.model, themes, text, report.passages, seed,
             finding=report.safety, check=check, rank=rank,
             describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
+            on_prompt=on_prompt,
         )  # fmt: skip
 
     def draft_reflection(self, owner: str, reflection: str) -> Iterator[list[dict[str, Any]]]:
@@ -150,39 +170,51 @@ class Pipeline:
         found = self.store.reflections.report(owner, reflection)
         if not found:
             raise InputError("Read the text first; then the local model can try.")
+        if self.model is None:
+            raise ModelError(self.model_fault or "There is no language model on this computer.")
         stored, _ = found
-        dismissed = self._dismissed(owner, reflection)
-        wanted = stored | {"themes": [item for item in stored["themes"] if item["id"] not in dismissed]}
+        doubts = self.recall.doubts(owner, reflection)
+        wanted = stored | {"themes": [item for item in stored["themes"] if doubts.get(item["id"]) != inf]}
         rows: list[dict[str, Any]] = []
+        given: list[Prompt] = []
+        preference = self._preference(owner)
+        most = DRAFTS if preference.of("model") >= preference.of("bank") - UNWANTED else 1
         places: dict[tuple[str | None, str], int] = {}
-        for question in self.draft(stored["text"], reporting.report_of(wanted, self.knowledge), 0):
+        report = reporting.report_of(wanted, self.knowledge)
+        for question in self.draft(stored["text"], report, 0, given.append):
             place = (question.theme, question.kind)
-            places[place] = places.get(place, 0) + 1
-            if places[place] > DRAFTS:
+            if question.text in preference.avoid or places.get(place, 0) >= most:
                 continue
+            places[place] = places.get(place, 0) + 1
             rows.append(reporting.question_row(question))
-            yield self._keep_drafts(owner, reflection, stored, rows)
+            yield self._keep_drafts(owner, reflection, stored, rows, given)
         if not rows:
-            yield self._keep_drafts(owner, reflection, stored, rows)
+            yield self._keep_drafts(owner, reflection, stored, rows, given)
+
+    def _preference(self, owner: str) -> Preference:
+        return self.recall.preference(owner, self.knowledge.questions)
 
     def _keep_drafts(
-        self, owner: str, reflection: str, about: dict[str, Any], rows: list[dict[str, Any]]
+        self,
+        owner: str,
+        reflection: str,
+        about: dict[str, Any],
+        rows: list[dict[str, Any]],
+        given: Sequence[Prompt],
     ) -> list[dict[str, Any]]:
-        """Store drafts beside the reading they are about; one made meanwhile stays without them."""
-        assert self.store is not None
+        """Store drafts, and what the model was given, beside the reading they are about.
+
+        A reading made meanwhile stays without them.
+        """
+        assert self.store is not None and self.model is not None
+        kept = {"drafts": rows, "given": reporting.given_row(self.model.name, self.model.hash, given)}
 
         def change(report: dict[str, Any]) -> dict[str, Any]:
             same = (report["text"], report["safety"]) == (about["text"], about["safety"])
-            return report | {"drafts": rows} if same else report
+            return report | kept if same else report
 
         self.store.reflections.change_report(owner, reflection, change)
         return rows
-
-    def _dismissed(self, owner: str, reflection: str) -> set[str]:
-        """Return the themes of which the writer said that they are not it."""
-        assert self.store is not None
-        verdicts = self.store.reflections.verdicts(owner, reflection)
-        return {theme for theme, said in verdicts.items() if said["verdict"] == "not_me"}
 
     def check_safety(self, text: str) -> SafetyFinding:
         """Read any writing from which something may be suggested; storing nothing."""
@@ -196,21 +228,6 @@ class Pipeline:
         if not finding.understood and finding.language != "unknown":
             return finding, replace(self._plain_goal(goal, context), abstained=OTHER_LANGUAGE)
         return finding, self.goal_reader.read(goal, context)
-
-    def find_reflections(self, owner: str, words: str) -> list[dict[str, Any]]:
-        """Return the owner's reflections, newest first; with words, those that hold or mean them."""
-        assert self.store is not None
-        rows = [row for row in self.store.reflections.list(owner) if row["text"].strip()]
-        if not words:
-            return rows
-        holding = [row for row in rows if words.lower() in row["text"].lower()]
-        try:
-            near = {
-                match.reflection_id for match in self._near(owner, self.embedder.encode([words]), rows, 10)
-            }
-        except EmbeddingError:
-            near = set()
-        return holding + [row for row in rows if row["id"] in near and row not in holding]
 
     def search(self, words: str, limit: int) -> list[PassageMatch]:
         """Return the passages nearest in meaning to some words, best first."""
@@ -246,23 +263,24 @@ class Pipeline:
         vectors: Vectors,
         seed: int,
         questions: bool,
-        dismissed: Collection[str],
+        doubts: Mapping[str, float],
+        preference: Preference,
     ) -> Report:
         finding, seconds = read.finding, read.seconds
         reading, abstained = ThemeReading(), None
         with _timed(seconds, "themes"):
             if finding.understood and finding.level != "urgent" and read.reading is not None:
-                reading = self.theme_reader.read(text, read.sentences, read.reading)
-                kept = tuple(theme for theme in reading.themes if theme.id not in dismissed)
-                reading = replace(reading, themes=kept)
+                reading = self.theme_reader.read(text, read.sentences, read.reading, doubts)
         if finding.level != "urgent":
-            abstained = OTHER_LANGUAGE if not finding.understood else None if reading.themes else NO_THEME
+            abstained = _abstained(text, finding, reading)
         with _timed(seconds, "retrieve"):
-            passages = self.index.find(finding, reading, text, read.sentences, vectors, PASSAGES, dismissed)
+            passages = self.index.find(finding, reading, text, read.sentences, vectors, PASSAGES)
         chosen: tuple[Question, ...] = ()
         with _timed(seconds, "questions"):
             if questions:
-                chosen = self.bank.choose(reading.themes, finding, seed)
+                chosen = self.bank.choose(
+                    reading.themes, finding, seed, preference.avoid, _prefer(preference)
+                )
         return Report(
             safety=finding, reading=reading, passages=passages, questions=chosen, abstained=abstained,
             provenance=self._provenance(), seconds=seconds,
@@ -283,34 +301,6 @@ class Pipeline:
             )
         return np.stack([known[key] for key in hashes]) if hashes else _no_vectors(self.embedder)
 
-    def _earlier(self, owner: str, reflection: str, vectors: Vectors) -> tuple[EarlierMatch, ...]:
-        """Find the writer's own earlier sentences; what carried a notice or is left alone stays away."""
-        assert self.store is not None
-        rows = [
-            row
-            for row in self.store.reflections.list(owner)
-            if row["id"] != reflection
-            and row["reported"]
-            and row["level"] == "none"
-            and not row["left_alone"]
-        ]
-        return self._near(owner, vectors, rows, EARLIER)
-
-    def _near(
-        self, owner: str, vectors: Vectors, rows: Sequence[dict[str, Any]], limit: int
-    ) -> tuple[EarlierMatch, ...]:
-        """Return the sentences of ``rows`` nearest to ``vectors``, one a reflection."""
-        assert self.store is not None
-        quotes = [(row["id"], span.of(row["text"])) for row in rows for span in split(row["text"])]
-        keys = [text_hash(quote) for _, quote in quotes]
-        stored = self.store.reflections.vectors(owner, self.embedder.hash, sorted(set(keys)))
-        held = [(item, stored[key]) for item, key in zip(quotes, keys, strict=True) if key in stored]
-        if not held:
-            return ()
-        return find_earlier(
-            vectors, np.stack([vector for _, vector in held]), [item for item, _ in held], limit
-        )
-
     def _plain_goal(self, goal: str, context: str | None) -> GoalReading:
         reading = self.goal_reader.read(goal, context)
         return GoalReading(frame=reading.frame, type=reading.type)
@@ -330,6 +320,10 @@ def seed_for(seed: int, line_id: str) -> int:
     return int(hashlib.sha256(f"{seed}\0{line_id}".encode("utf-8", "surrogatepass")).hexdigest()[:8], 16)
 
 
+def _prefer(preference: Preference) -> Callable[[BankQuestion], float]:
+    return lambda question: preference.of(question.kind, question.focus)
+
+
 def _with_model(bank: tuple[Question, ...], drafts: Sequence[Question]) -> tuple[Question, ...]:
     """Add the model's best question of each theme and kind after the bank's.
 
@@ -337,6 +331,15 @@ def _with_model(bank: tuple[Question, ...], drafts: Sequence[Question]) -> tuple
     """
     best = {(item.theme, item.kind): item for item in reversed(drafts)}
     return bank + tuple(item for item in drafts if best[item.theme, item.kind] is item)
+
+
+def _abstained(text: str, finding: SafetyFinding, reading: ThemeReading) -> str | None:
+    """Return why no theme is named and what would help, in a sentence, or None where one is."""
+    if not finding.understood:
+        return OTHER_LANGUAGE
+    if reading.themes:
+        return None
+    return TOO_FEW if too_short(text) else NO_THEME
 
 
 def _no_vectors(embedder: Embedder) -> Vectors:

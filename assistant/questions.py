@@ -24,6 +24,7 @@ from assistant.domain import (
     Theme,
 )
 from assistant.model import TextModel
+from assistant.prompting import Prompt
 
 KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 MOST = 5  # questions in a set: the first screen shows no more
@@ -34,7 +35,13 @@ NEEDED = (frozenset({"resource"}), frozenset({"obstacle", "next_step"}))
 
 Check = Callable[[Question], Sequence[str]]  # what is wrong with a draft; nothing: it may be shown
 Rank = Callable[[Sequence[Question]], Sequence[Question]]  # best first; may leave some out
+Prefer = Callable[[BankQuestion], float]
+LOTS = 1 << 64
 Slot = list[BankQuestion]  # the candidates for one place in a set, most wanted first
+
+
+def _alike(question: BankQuestion) -> float:
+    return 0.0
 
 
 class QuestionBank:
@@ -47,62 +54,80 @@ class QuestionBank:
         self.texts = tuple(question.text for question in questions)
 
     def choose(
-        self, themes: Sequence[Theme], finding: SafetyFinding, seed: int, avoid: Collection[str] = ()
+        self,
+        themes: Sequence[Theme],
+        finding: SafetyFinding,
+        seed: int,
+        avoid: Collection[str] = (),
+        prefer: Prefer = _alike,
     ) -> tuple[Question, ...]:
         """Return the questions to show first; none when urgent or not understood.
 
         With themes: up to one of each kind a theme, five in all, with a resource and with an
         obstacle or next step where the bank has them. Without: three that fit any meeting. Under
-        support: at most two fit for its kind. ``avoid`` holds ids or texts asked before.
+        support: at most two fit for its kind. ``avoid`` holds ids or texts asked before; ``prefer`` says
+        how much rather a question is shown than others, in the unit of the lot that is drawn, 0 to 1.
         """
         if not _may_ask(finding):
             return ()
         if finding.level == "support":
             return tuple(self._supportive(finding, seed, avoid)[:MOST_UNDER_SUPPORT])
         if not themes:
-            picked = _pick(self._open_slots(seed, avoid))
+            picked = _pick(self._open_slots(seed, avoid, prefer))
             return tuple(_asked(question, None) for question in picked)
-        slots = self._slots(themes, seed, avoid)
+        slots = self._slots(themes, seed, avoid, prefer)
         by_id = {theme.id: theme for theme in themes}
         order = {theme.id: place for place, theme in enumerate(themes)}
         picked = sorted(_pick(slots), key=lambda q: (order[q.theme], KINDS.index(q.kind)))
         return tuple(_asked(question, by_id[question.theme]) for question in picked)
 
     def more(
-        self, themes: Sequence[Theme], finding: SafetyFinding, seed: int, shown: Collection[str]
+        self,
+        themes: Sequence[Theme],
+        finding: SafetyFinding,
+        seed: int,
+        shown: Collection[str],
+        prefer: Prefer = _alike,
     ) -> tuple[Question, ...]:
         """Return the rest of the bank for these themes, ``shown`` left out, kinds and themes mixed."""
         if not _may_ask(finding) or finding.level == "support":
             return ()
         if not themes:
-            return tuple(_asked(q, None) for q in self._ordered("any", None, seed, shown))
+            return tuple(_asked(q, None) for q in self._ordered("any", None, seed, shown, prefer))
         rows = [
-            [_asked(q, theme) for q in self._ordered(theme.id, kind, seed, shown)]
+            [_asked(q, theme) for q in self._ordered(theme.id, kind, seed, shown, prefer)]
             for theme in themes
             for kind in KINDS
         ]
         return tuple(q for column in itertools.zip_longest(*rows) for q in column if q)
 
     def _ordered(
-        self, theme: str, kind: QuestionKind | None, seed: int, avoid: Collection[str]
+        self,
+        theme: str,
+        kind: QuestionKind | None,
+        seed: int,
+        avoid: Collection[str],
+        prefer: Prefer = _alike,
     ) -> list[BankQuestion]:
         found = [
             question
             for question in self._by_theme.get(theme, ())
             if kind in (None, question.kind) and question.id not in avoid and question.text not in avoid
         ]
-        return sorted(found, key=lambda question: _lot(seed, question.id))
+        return sorted(found, key=lambda question: _lot(seed, question.id) / LOTS - prefer(question))
 
-    def _slots(self, themes: Sequence[Theme], seed: int, avoid: Collection[str]) -> list[Slot]:
+    def _slots(
+        self, themes: Sequence[Theme], seed: int, avoid: Collection[str], prefer: Prefer
+    ) -> list[Slot]:
         """One place for every theme, kinds alternating, then the other kind of each, five at most."""
         places = [
             (theme.id, KINDS[(number + turn) % 2]) for turn in (0, 1) for number, theme in enumerate(themes)
         ]
-        slots = [self._ordered(theme, kind, seed, avoid) for theme, kind in places]
+        slots = [self._ordered(theme, kind, seed, avoid, prefer) for theme, kind in places]
         return [slot for slot in slots if slot][:MOST]
 
-    def _open_slots(self, seed: int, avoid: Collection[str]) -> list[Slot]:
-        reflect, ask = (self._ordered("any", kind, seed, avoid) for kind in KINDS)
+    def _open_slots(self, seed: int, avoid: Collection[str], prefer: Prefer) -> list[Slot]:
+        reflect, ask = (self._ordered("any", kind, seed, avoid, prefer) for kind in KINDS)
         third = reflect if _lot(seed, "third") % 2 else ask
         return [slot for slot in (reflect, ask, third[1:]) if slot][:WITHOUT_THEME]
 
@@ -129,11 +154,12 @@ def draft(
     rank: Rank | None = None,
     per_theme: int = 8,
     on_question: Callable[[Question], None] | None = None,
+    on_prompt: Callable[[Prompt], None] | None = None,
 ) -> Iterator[Question]:
     """Yield checked drafts of ``model`` for each theme and kind, best first within each.
 
     ``describe`` gives a theme id its description. ``on_question`` hears of each accepted draft
-    before the ranking, so a page need not wait for the batch. Nothing is drafted unless the text
+    before the ranking, so a page need not wait for the batch, ``on_prompt`` of each prompt. Nothing is drafted unless the text
     was understood and the safety level is none. Raises ModelError, PromptError.
     """
     if finding.level != "none" or not finding.understood:
@@ -144,6 +170,8 @@ def draft(
         idea = first_sentence(match.text) if match else describe[theme.id]
         quote = " … ".join(span.of(text) for span in theme.evidence[:2])
         prompt = prompting.load(f"question-{kind}").fill(theme=describe[theme.id], quote=quote, idea=idea)
+        if on_prompt:
+            on_prompt(prompt)
         passed: list[Question] = []
         for answer in model.generate(prompt, per_theme, prompt.max_tokens, seed + number):
             question = _drafted(answer, kind, theme, match)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from assistant.domain import (
@@ -16,6 +17,7 @@ from assistant.domain import (
     ThemeReading,
 )
 from assistant.knowledge import Knowledge
+from assistant.prompting import Prompt
 
 Row = dict[str, Any]
 
@@ -43,7 +45,7 @@ def analysis_row(report: Report, text: str) -> Row:
         ],
         "questions": [question_row(question) for question in report.questions],
         "abstained": report.abstained,
-        "provenance": dataclasses.asdict(report.provenance),
+        "provenance": asdict(report.provenance),
         "seconds": {step: round(value, 4) for step, value in report.seconds.items()},
     }
 
@@ -56,7 +58,7 @@ def stored_row(report: Report, text: str) -> Row:
         passage["sentence"] = _span_row(match.sentence)
     for question, source in zip(row["questions"], report.questions, strict=True):
         question["focus"] = source.focus
-    row["earlier"] = [dataclasses.asdict(match) for match in report.earlier]
+    row["earlier"] = [asdict(match) for match in report.earlier]
     row["safety"]["rules_only"] = report.safety.rules_only
     return row
 
@@ -74,7 +76,7 @@ def report_of(row: Row, knowledge: Knowledge) -> Report:
     )
     safety = row["safety"]
     finding = SafetyFinding(safety["level"], safety["kind"], (), row["language"], row["understood"])
-    return Report(finding, ThemeReading(themes), matches)
+    return Report(finding, ThemeReading(themes), passages=matches)
 
 
 def question_row(question: Question) -> Row:
@@ -85,6 +87,22 @@ def question_row(question: Question) -> Row:
         "origin": question.origin,
         "evidence": _span_row(question.evidence),
         "passages": list(question.passages),
+    }
+
+
+def given_row(model: str, model_hash: str, prompts: Sequence[Prompt]) -> Row:
+    """Return what a text model was given, word for word, and which model it was."""
+    return {
+        "model": model,
+        "hash": model_hash,
+        "prompts": [
+            {
+                "name": prompt.name,
+                "hash": prompt.hash,
+                "messages": [list(message) for message in prompt.messages],
+            }
+            for prompt in prompts
+        ],
     }
 
 

@@ -6,15 +6,18 @@ comes before the person. The command line keeps the order of centrality instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from assistant.history import Recurrence, Words
 from assistant.knowledge import Knowledge
+from assistant.themes import too_short
 
 Row = dict[str, Any]
 FIRST_SIDES = {"setting": 0, "personal": 1}
 MOST_THEMES = 2
 MOST_QUESTIONS = 5
+CLEAR = 0.8  # probability from which nine in ten themes were right (training/results-themes.md)
 
 
 def first_screen(
@@ -24,29 +27,37 @@ def first_screen(
     verdicts: Mapping[str, Row] | None = None,
     answers: Mapping[str, str] | None = None,
     taken: Sequence[str] = (),
+    dropped: Collection[str] = (),
 ) -> Row:
     """Return what a page draws from a stored report ``row`` about ``text``.
 
     Keys: ``notice`` (or None), ``segments`` of the text with the number of the theme they show,
-    ``themes`` in the order to show, ``questions`` from no theme, ``passages``, ``earlier``.
+    ``themes`` in the order to show, ``questions`` from no theme, ``passages``, ``earlier``. A question that
+    the writer ``dropped`` is replaced by the next of its theme and kind.
     """
     verdicts, answers = verdicts or {}, answers or {}
+    dropped = {text for text in dropped if not answers.get(text, "").strip()}  # what was answered stays
     themes = [theme for theme in row["themes"] if verdicts.get(theme["id"], {}).get("verdict") != "not_me"]
     # Under a notice nothing is said about the person: the notice, few questions and passages stand alone.
     themes = in_order(themes, knowledge)[:MOST_THEMES] if row["safety"]["level"] == "none" else []
 
     def drawn(items: Sequence[Row]) -> list[Row]:
         return [
-            item | {"answer": answers.get(item["text"], ""), "taken": item["text"] in taken} for item in items
+            item | {"answer": answers.get(item["text"], ""), "taken": item["text"] in taken}
+            for item in items
+            if item["text"] not in dropped
         ]
 
     dismissed = row["themes"] and not themes and row["safety"]["level"] == "none"
     offered = row.get("any", []) if dismissed else row["questions"]
-    questions = drawn(offered[:MOST_QUESTIONS])
+    offered, more = _replaced(offered[:MOST_QUESTIONS], row.get("more", []), dropped)
+    questions = drawn(offered)
     shown = {theme["id"] for theme in themes}
-    return {
+    drafts = row.get("drafts")
+    page = {
         "notice": _notice(row, knowledge),
         "understood": row["understood"],
+        "too_short": too_short(text) and not row["themes"] and not row["safety"].get("rules_only"),
         "segments": segments(text, themes),
         "themes": [
             _theme(number, theme, verdicts, questions, row, text, knowledge)
@@ -56,12 +67,53 @@ def first_screen(
         "questions": [item for item in questions if item["theme"] not in shown and item["theme"] is None],
         "passages": [_found(item, text, knowledge) for item in row["passages"] if item["theme"] not in shown],
         "earlier": row.get("earlier", []),
-        "more": drawn([item for item in row.get("more", []) if item["theme"] in shown | {None}]),
-        "drafts": drawn([item for item in row["drafts"] if item["theme"] in shown])
-        if row.get("drafts") is not None
-        else None,
+        "more": drawn([item for item in more if item["theme"] in shown | {None}]),
+        "drafts": None if drafts is None else drawn([item for item in drafts if item["theme"] in shown]),
+        "drafted": bool(drafts),
+        "given": row.get("given"),
         "rules_only": row["safety"].get("rules_only", False),
     }
+    return page | _aside(row, page, answers, dropped)
+
+
+def _aside(row: Row, page: Row, answers: Mapping[str, str], dropped: Collection[str]) -> Row:
+    """Return the dropped questions of this reading, and the answers to questions that stand there no more."""
+    offered = [
+        item
+        for key in ("questions", "any", "more", "drafts")
+        for item in row.get(key) or ()
+        if item["text"] in dropped
+    ]
+    standing = {item["text"] for theme in page["themes"] for item in theme["questions"]} | {
+        item["text"] for key in ("questions", "more", "drafts") for item in page[key] or ()
+    }
+    return {
+        "dropped": list({item["text"]: item for item in offered}.values()),
+        "answered": [
+            {"text": question, "answer": answer}
+            for question, answer in answers.items()
+            if question not in standing and answer.strip()
+        ],
+    }
+
+
+def _replaced(
+    offered: Sequence[Row], more: Sequence[Row], dropped: Collection[str]
+) -> tuple[list[Row], list[Row]]:
+    """Return the questions with the dropped ones replaced as far as there are others, and what is left."""
+    left = [item for item in more if item["text"] not in dropped]
+    found = []
+    for item in offered:
+        if item["text"] in dropped:
+            like = [
+                other for other in left if (other["theme"], other["kind"]) == (item["theme"], item["kind"])
+            ]
+            if not like:
+                continue
+            item = like[0]
+            left.remove(item)
+        found.append(item)
+    return found, left
 
 
 def in_order(themes: Sequence[Row], knowledge: Knowledge) -> list[Row]:
@@ -116,12 +168,44 @@ def _theme(
         "says": guidance.says,
         "reworded": said.get("wording") or guidance.reworded,
         "own_words": bool(said.get("wording")),
+        "clear": theme["score"] >= CLEAR,
         "quotes": [part["text"] for part in theme["evidence"]],
         "questions": [item for item in questions if item["theme"] == theme["id"]],
         "passages": [
             _found(item, text, knowledge) for item in row["passages"] if item["theme"] == theme["id"]
         ],
     }
+
+
+def over_time(
+    recurrences: Sequence[Recurrence], knowledge: Knowledge, wordings: Mapping[str, str]
+) -> list[Row]:
+    """Return what the page says about themes that come back, the person's own before professional ones.
+
+    ``wordings``: the writer's own for a theme, where there are some.
+    """
+    rows = [
+        {
+            "id": item.theme,
+            "says": wordings.get(item.theme) or knowledge.guidance[item.theme].says,
+            "state": item.state,
+            "found": item.found,
+            "among": item.among,
+            "speaks_for": [_words_row(words) for words in item.speaks_for],
+            # What went well says something of a doubt about oneself, little of a choice or of somebody else.
+            "went_well": [_words_row(words) for words in item.went_well]
+            if knowledge.guidance[item.theme].side == "personal"
+            else [],
+            "without": [_words_row(words) for words in item.without],
+        }
+        for item in recurrences
+        if item.theme in knowledge.guidance
+    ]
+    return in_order(rows, knowledge)
+
+
+def _words_row(words: Words) -> Row:
+    return {"reflection": words.reflection, "day": words.day[:10], "quotes": words.quotes}
 
 
 def _found(item: Row, text: str, knowledge: Knowledge) -> Row:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from assistant.errors import ModelError
 Array = npt.NDArray[np.floating]
 MAX_NAMED = 2  # the contract allows four; the first two are the ones that can be trusted so far
 MAX_SPANS = 3
+DOUBT = 1.0  # natural logarithm of the odds that one "that is not it" takes from a theme
 ALONE_WORDS = 5  # a shorter quote says too little by itself
+FEW_WORDS = 25  # fewer may be too few to show a theme
 LONG_TEXT_WORDS = 60  # a longer text gives at most a third of itself as evidence
 # Texts about unequal treatment must not be told that they lack confidence: where belonging is
 # likely (the weights say how likely), these are left unnamed.
@@ -33,6 +35,11 @@ GUARD = "belonging_inclusion"
 GUARDED = ("self_confidence", "impostor_feelings", "perfectionism")
 _WORD = re.compile(r"[a-z']+")
 _CLAUSE = re.compile(r"(?<=[,;:–—])\s+|\s+(?=(?:and|but|because|so|while|though|although)\b)")
+
+
+def too_short(text: str) -> bool:
+    """Say whether a text without a theme may be without one for want of words."""
+    return len(text.split()) < FEW_WORDS
 
 
 def word_ids(text: str, size: int) -> npt.NDArray[np.int64]:
@@ -85,16 +92,27 @@ class ThemeReader:
                 "`python -m training.train_themes`."
             ) from error
 
-    def read(self, text: str, sentences: Sequence[Span], reading: WordReading) -> ThemeReading:
+    def read(
+        self,
+        text: str,
+        sentences: Sequence[Span],
+        reading: WordReading,
+        doubts: Mapping[str, float] | None = None,
+    ) -> ThemeReading:
         """Return the themes of ``text``, of which the tuned encoder said ``reading``.
 
-        No sentence gives an empty reading.
+        ``doubts``: how often its writer said of a theme that it is not theirs; each makes the theme less
+        likely, and infinitely many rule it out. No sentence gives an empty reading.
         """
         if not sentences:
             return ThemeReading()
-        scores = probabilities(self.logits(text, reading), self._mix, self._mix_bias)
+        doubted = np.array([(doubts or {}).get(theme, 0.0) for theme in self.ids])
+        logits = self.logits(text, reading)
+        scores = probabilities(logits, self._mix, self._mix_bias - DOUBT * doubted)
         order = np.argsort(-scores, kind="stable")
-        named = self._name(text, sentences, scores, order, reading)
+        undoubted = probabilities(logits, self._mix, self._mix_bias)
+        guarded = GUARD in self.ids and undoubted[self.ids.index(GUARD)] >= self._guard
+        named = self._name(text, sentences, scores, order, reading, guarded)
         return ThemeReading(named, tuple(RankedTheme(self.ids[k], float(scores[k])) for k in order))
 
     def logits(self, text: str, reading: WordReading) -> Array:
@@ -115,8 +133,8 @@ class ThemeReader:
         scores: Array,
         order: npt.NDArray[np.intp],
         reading: WordReading,
+        guarded: bool,
     ) -> tuple[Theme, ...]:
-        guarded = GUARD in self.ids and scores[self.ids.index(GUARD)] >= self._guard
         named: list[Theme] = []
         for k in order:
             if scores[k] < self._thresholds[k] or (guarded and self.ids[k] in GUARDED):
@@ -136,9 +154,11 @@ def evidence(
 ) -> tuple[Span, ...]:
     """Return one to three spans that carry ``theme``, in the text's order; none when none has room.
 
-    The sentence that drew most of the attention, and others that drew at least ``share`` of that.
+    The sentence that drew most of the attention for its length, and others that drew at least ``share`` of that.
     """
-    marks = reading.drawn(sentences, theme)
+    lengths = np.array([len(span.of(text).split()) for span in sentences])
+    # Attention is spread over words, so a long sentence draws more of it for its length alone.
+    marks = reading.drawn(sentences, theme) / np.sqrt(np.maximum(lengths, ALONE_WORDS))
     order = sorted(range(len(sentences)), key=lambda i: (-marks[i], i))
     room = Room(text)
     spans: list[Span] = []

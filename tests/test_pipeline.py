@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import inf
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from assistant.errors import AccessError, EmbeddingError, InputError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
 from assistant.model.scripted import ScriptedModel
-from assistant.pipeline import Pipeline, seed_for
+from assistant.pipeline import NO_THEME, TOO_FEW, Pipeline, seed_for
 from assistant.questions import QuestionBank
 from assistant.retrieval import KnowledgeIndex
 from assistant.safety import SafetyReader
@@ -28,6 +29,9 @@ HARASSED = "My boss touches me and makes remarks about my body every day. I cann
 FOREIGN = "Ich habe heute lange gearbeitet und weiß nicht, wie ich mit meinem Chef darüber reden soll."
 
 
+TOO_MANY = 3  # times "that is not it", after which the scripted reader gives a theme up
+
+
 class ScriptedThemes:
     """Names one theme, shown by the second sentence; counts how often it was asked."""
 
@@ -35,9 +39,17 @@ class ScriptedThemes:
         self.ids = ids or ("self_confidence",)
         self.asked = 0
 
-    def read(self, text: str, sentences: Sequence[Span], reading: WordReading) -> ThemeReading:
+    def read(
+        self,
+        text: str,
+        sentences: Sequence[Span],
+        reading: WordReading,
+        doubts: Mapping[str, float] | None = None,
+    ) -> ThemeReading:
         self.asked += 1
-        themes = tuple(Theme(name, 0.8, (sentences[1],)) for name in self.ids if len(sentences) > 1)
+        self.doubts = dict(doubts or {})
+        certain = [name for name in self.ids if self.doubts.get(name, 0.0) < TOO_MANY]
+        themes = tuple(Theme(name, 0.8, (sentences[1],)) for name in certain if len(sentences) > 1)
         return ThemeReading(themes, tuple(RankedTheme(name, 0.5) for name in self.ids))
 
 
@@ -190,6 +202,72 @@ def test_a_theme_put_aside_stays_aside_when_read_again(lines: Pipeline, ana: str
     lines.read_reflection(ana, reflection)
     lines.store.reflections.save_verdict(ana, reflection, "self_confidence", "not_me")
     assert lines.read_reflection(ana, reflection)["themes"] == []
+
+
+def test_not_me_weighs_on_later_texts_of_this_writer_alone(lines: Pipeline, ana: str, eve: str) -> None:
+    store, themes = lines.store, lines.theme_reader
+    assert store and isinstance(themes, ScriptedThemes)
+    for _ in range(2):
+        earlier = store.reflections.save(ana, TEXT)
+        lines.read_reflection(ana, earlier)
+        store.reflections.save_verdict(ana, earlier, "self_confidence", "not_me")
+    now = store.reflections.save(ana, TEXT)
+    assert lines.read_reflection(ana, now)["themes"]
+    assert themes.doubts == {"self_confidence": 2.0}
+    lines.read_reflection(eve, store.reflections.save(eve, TEXT))
+    assert themes.doubts == {}
+    store.reflections.save_verdict(ana, now, "self_confidence", "not_me")
+    lines.read_reflection(ana, now)
+    assert themes.doubts == {"self_confidence": inf}
+    store.reflections.save_verdict(ana, now, "self_confidence", "lifted")
+    lines.read_reflection(ana, now)
+    assert themes.doubts == {"self_confidence": 0.0}  # here the writer has said what it is
+    store.reflections.lift(ana, "self_confidence")
+    lines.read_reflection(ana, store.reflections.save(ana, TEXT))
+    assert themes.doubts == {}
+
+
+def test_what_keeps_coming_back_is_the_writers_own_and_left_alone_on_request(
+    lines: Pipeline, ana: str, eve: str
+) -> None:
+    store = lines.store
+    assert store
+    lines.read_reflection(eve, store.reflections.save(eve, TEXT))
+    first = store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, first)
+    assert lines.recall.recurring(ana) == []  # once is no pattern, and Eve's text is Eve's
+    second = store.reflections.save(ana, TEXT)
+    lines.read_reflection(ana, second)
+    [found] = lines.recall.recurring(ana)
+    assert (found.theme, found.found, found.among) == ("self_confidence", 2, 2)
+    assert {words.reflection for words in found.speaks_for} == {first, second}
+    assert found.speaks_for[0].quotes == ("I closed it again.",)
+    store.reflections.leave_alone(ana, first, True)
+    assert lines.recall.recurring(ana) == []
+    store.reflections.leave_alone(ana, first, False)
+    assert lines.recall.recurring(ana)
+    store.reflections.save(ana, TEXT + " More.", second)  # changed since it was read
+    assert lines.recall.recurring(ana) == []
+
+
+@pytest.mark.parametrize("text", [HARASSED, DANGER])
+def test_what_once_carried_a_notice_never_comes_back_unasked(lines: Pipeline, ana: str, text: str) -> None:
+    store = lines.store
+    assert store
+    once = store.reflections.save(ana, text)
+    lines.read_reflection(ana, once)
+    store.reflections.save(ana, TEXT, once)
+    assert lines.read_reflection(ana, once)["safety"]["level"] == "none"
+    now = store.reflections.save(ana, TEXT)
+    assert lines.read_reflection(ana, now)["earlier"] == []
+    assert lines.recall.recurring(ana) == []
+    assert [item["id"] for item in lines.recall.find(ana, "")] == [now, once]  # asked for, it is there
+
+
+def test_a_text_of_few_words_hears_what_would_help(lines: Pipeline) -> None:
+    assert lines.analyse("Busy week.").abstained == TOO_FEW
+    assert lines.analyse("We moved the desks and " * 8 + "went home.").abstained == NO_THEME
+    assert lines.analyse("We moved the desks. Then we went home.").abstained is None
 
 
 def test_the_models_questions_pass_the_checks_and_are_marked(lines: Pipeline, ana: str) -> None:

@@ -222,15 +222,11 @@ def test_another_map_makes_another_index(make, tmp_path, embedder):
     )
 
 
-def test_a_dismissed_theme_no_longer_steers(make, vectors):
+def test_a_theme_the_writer_ruled_out_does_not_steer(make, vectors):
     pay = Theme("pay", 0.9, (SENTENCES[0],))
     assert ids(make().find(CALM, reading(pay), TEXT, SENTENCES, vectors, 1)) == ["other"]
-    assert ids(make().find(CALM, reading(pay), TEXT, SENTENCES, vectors, 1, {"pay"})) == [
-        "other"
-    ]  # still named
-    unnamed = replace(reading(pay), themes=())
-    assert ids(make().find(CALM, unnamed, TEXT, SENTENCES, vectors, 1)) == ["other"]
-    assert ids(make().find(CALM, unnamed, TEXT, SENTENCES, vectors, 1, {"pay"})) != ["other"]
+    ruled_out = replace(reading(pay), themes=(), ranked=(RankedTheme("pay", 0.0),))
+    assert ids(make().find(CALM, ruled_out, TEXT, SENTENCES, vectors, 1)) != ["other"]
 
 
 def test_each_named_theme_has_a_passage(make, vectors):

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from assistant import knowledge
+from assistant.history import Recurrence, Words
 from assistant.knowledge import Knowledge
-from assistant.screen import first_screen, in_order, notice_row, segments
+from assistant.screen import first_screen, in_order, notice_row, over_time, segments
 from ui.words import strings
 
 UNSAID = ("urgent", "abstained", "thin", "lacks", "detected", "risk", "barrier", "scores")
@@ -125,3 +126,26 @@ def test_the_words_that_label_people_are_nowhere_on_screen(known: Knowledge) -> 
     texts += [line for passage in known.passages.values() for line in (passage.title, passage.text)]
     pattern = re.compile(rf"\b(?:{'|'.join(UNSAID)})\b", re.IGNORECASE)
     assert [text for text in texts if pattern.search(text)] == []
+
+
+def test_what_went_well_stands_beside_personal_themes_alone(known):
+
+    well = (Words("r2", "2026-05-02T08:00:00", ("It went well.",)),)
+    shown = (Words("r1", "2026-05-01T08:00:00", ("I let it go by.",)),)
+    rows = over_time(
+        [
+            Recurrence(theme, "back", shown, well, well, 2, 3)
+            for theme in ("career_direction", "self_confidence")
+        ],
+        known,
+        {"career_direction": "I do not know where to go."},
+    )
+    assert [row["id"] for row in rows] == ["self_confidence", "career_direction"]  # the person first
+    assert [bool(row["went_well"]) for row in rows] == [True, False]
+    assert rows[0]["speaks_for"][0] == {
+        "reflection": "r1",
+        "day": "2026-05-01",
+        "quotes": ("I let it go by.",),
+    }
+    assert rows[1]["says"] == "I do not know where to go."
+    assert rows[0]["says"] == known.guidance["self_confidence"].says

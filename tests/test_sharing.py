@@ -49,7 +49,7 @@ def test_what_is_private_changes_nothing_on_the_other_persons_desk(store, sharin
     sharing.share(people.ana, people.pair, sharing.question(people.ana, on_page(store, people.ana)))
     before = shown(sharing, people.ben)
     ids = planted(store, people.ana, "CANARY")
-    store.reflections.set_level(people.ana, ids["reflection"], "support")
+    store.reflections.raise_level(people.ana, ids["reflection"], "support")
     store.reflections.save_verdict(people.ana, ids["reflection"], "trust", "not_me")
     withdrawn = sharing.share(people.ana, people.pair, sharing.goal(people.ana, ids["goal"]))
     sharing.withdraw(people.ana, withdrawn)

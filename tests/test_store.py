@@ -28,7 +28,7 @@ def acts(store: Store) -> Iterator[tuple[str, str, Callable[[str, str], object]]
     yield from [
         ("load", "reflection", r.load),
         ("save", "reflection", lambda who, at: r.save(who, "over", at)),
-        ("set_level", "reflection", lambda who, at: r.set_level(who, at, "support")),
+        ("raise_level", "reflection", lambda who, at: r.raise_level(who, at, "support")),
         ("leave_alone", "reflection", lambda who, at: r.leave_alone(who, at, True)),
         ("delete", "reflection", r.delete),
         ("save_report", "reflection", lambda who, at: r.save_report(who, at, "x", {})),
@@ -395,3 +395,54 @@ def test_a_held_meeting_cannot_be_closed_again_and_a_new_one_opens(store, ana):
     held = store.meetings.last_held(ana)
     assert (held["take"], held["actions"][0]["text"]) == ("I take this", "Ask her")
     assert store.meetings.open(ana)["id"] != meeting
+
+
+def test_what_was_done_with_a_suggested_question_is_remembered_and_only_that(store, ana):
+    at = store.meetings.open(ana)["id"]
+    asked = store.meetings.add_item(ana, at, {"kind": "question", "text": "What helped?", "origin": "bank"})
+    own = store.meetings.add_item(ana, at, {"kind": "topic", "text": "The move.", "origin": "own"})
+    deeds = lambda: {row["question"]: row["deed"] for row in store.feedback.of(ana)}  # noqa: E731
+    assert deeds() == {"What helped?": "kept"}
+    store.meetings.edit_item(ana, asked, "What helped you then?")
+    store.meetings.edit_item(ana, own, "The move to Graz.")
+    assert deeds() == {"What helped?": "edited"}
+    store.meetings.edit_item(ana, asked, "What helped?")
+    assert deeds() == {"What helped?": "kept"}
+    store.meetings.say_of_item(ana, asked, "helped")
+    store.meetings.edit_item(ana, asked, "What helped you?")
+    assert deeds() == {"What helped?": "helped"}  # an edit does not unsay it
+    store.meetings.say_of_item(ana, asked, "helped")
+    assert deeds() == {"What helped?": "kept"}  # said again, it is taken back
+    store.meetings.drop_item(ana, asked)
+    store.meetings.drop_item(ana, own)
+    assert deeds() == {}  # taken off the page it says nothing
+
+
+def test_own_words_for_a_theme_outlive_that_it_was_put_aside(store, ana):
+    reflection = store.reflections.save(ana, "The fox.")
+    store.reflections.save_verdict(ana, reflection, "trust", "reworded", "I trust too fast.")
+    store.reflections.dismiss(ana, "trust", [reflection])
+    store.reflections.lift(ana, "trust")
+    verdict = store.reflections.verdicts(ana, reflection)["trust"]
+    assert (verdict["verdict"], verdict["wording"]) == ("reworded", "I trust too fast.")
+    assert store.reflections.wordings(ana) == {"trust": "I trust too fast."}
+    store.reflections.save_verdict(ana, reflection, "trust", "reworded", None)
+    assert store.reflections.wordings(ana) == {}
+
+
+def test_a_text_that_becomes_grave_is_taken_out_of_what_others_quote(store, ana):
+    old, new = store.reflections.save(ana, "Old."), store.reflections.save(ana, "New.")
+    store.reflections.save_report(ana, new, "New.", {"earlier": [{"reflection_id": old, "quote": "Old."}]})
+    store.reflections.raise_level(ana, old, "support")
+    assert store.reflections.report(ana, new) == ({"earlier": []}, True)
+
+
+def test_feedback_on_a_models_question_goes_with_its_reflection(store, ana, eve):
+    reflection = store.reflections.save(ana, "The fox.")
+    store.feedback.note(ana, "What did the fox say?", "model", "dropped", reflection)
+    store.feedback.note(ana, "What helped?", "bank", "dropped", reflection)
+    assert store.feedback.of(eve) == []
+    with pytest.raises(AccessError):
+        store.feedback.note(eve, "What did the fox say?", "model", "dropped", reflection)
+    store.reflections.delete(ana, reflection)
+    assert [row["question"] for row in store.feedback.of(ana)] == ["What helped?"]  # nobody's words

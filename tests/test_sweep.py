@@ -30,6 +30,7 @@ FIELDS = {
     "do": "Write to them.",
     "due": "Friday",
     "state": "done",
+    "deed": "asked",
     "field": "take",
     "wants": "listen",
     "role": "mentee",
@@ -42,11 +43,11 @@ FIELDS = {
     "seen": "",
     "mark_of_act": "act#1",
 }
-IDS = ("reflection", "here", "goal", "item", "action", "share", "pair", "meeting")
+IDS = ("reflection", "suggested", "here", "goal", "item", "action", "share", "pair", "meeting")
 # Columns of a person's tables that hold no words of theirs: ids, days, numbers and fixed vocabularies.
 WORDLESS = set(
     "id owner reflection meeting pair share part created changed held shared withdrawn text_hash level theme "
-    "verdict wants kind origin state mark mode model".split()
+    "verdict wants kind origin state mark mode model deed".split()
 )
 
 

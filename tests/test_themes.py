@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from conftest import reading_of
 from safetensors.numpy import save_file
 
 from assistant.domain import ThemeReading
-from assistant.embedding.tuned import TunedEncoder
+from assistant.embedding.tuned import TunedEncoder, WordReading
 from assistant.errors import ModelError
 from assistant.sentences import split
-from assistant.themes import GUARDED, MAX_NAMED, ThemeReader, word_ids
+from assistant.themes import DOUBT, GUARDED, MAX_NAMED, ThemeReader, word_ids
 
 IDS = ("self_confidence", "belonging_inclusion", "feedback", "leadership")
 SIZE, WORDS = 4, 64
@@ -189,3 +190,34 @@ def test_real_weights_read_plain_texts(text: str, theme: str) -> None:
     for named in reading.themes:
         assert named.evidence
         assert all(span.of(text) for span in named.evidence)
+
+
+def few(made: WordReading) -> WordReading:
+    """Return a reading of the few themes that the tiny weights know."""
+    return replace(made, themes=made.themes[:SIZE])
+
+
+def test_each_not_me_makes_a_theme_less_likely_and_endless_ones_rule_it_out(make: Make) -> None:
+    text = "I let it go by again."
+    reader, sentences = make(), split(text)
+    made = few(reading_of(text, [1.2, -5.0, 0.4, -5.0]))
+    plain = reader.read(text, sentences, made)
+    once = reader.read(text, sentences, made, {"self_confidence": 1})
+    twice = reader.read(text, sentences, made, {"self_confidence": 2})
+    never = reader.read(text, sentences, made, {"self_confidence": inf})
+    assert [theme.id for theme in plain.themes] == ["self_confidence", "feedback"]
+    assert [theme.id for theme in once.themes] == ["feedback", "self_confidence"]
+    assert [theme.id for theme in twice.themes] == ["feedback"]
+    assert [theme.id for theme in never.themes] == ["feedback"]
+    odds = [found.themes[at].score / (1 - found.themes[at].score) for found, at in ((plain, 0), (once, 1))]
+    assert odds == pytest.approx([np.exp(1.2), np.exp(1.2 - DOUBT)], rel=1e-4)
+    assert never.ranked[-1].id == "self_confidence" and never.ranked[-1].score < 1e-9
+    assert reader.read(text, sentences, made, {"leadership": 5}).themes == plain.themes
+
+
+def test_ruling_out_belonging_does_not_open_the_door_to_what_it_guards(make: Make) -> None:
+    text = "They let me wait outside again."
+    reader, sentences = make(), split(text)
+    made = few(reading_of(text, [2.0, 4.0, -5.0, -5.0]))
+    assert [theme.id for theme in reader.read(text, sentences, made).themes] == ["belonging_inclusion"]
+    assert reader.read(text, sentences, made, {"belonging_inclusion": inf}).themes == ()

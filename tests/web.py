@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,14 @@ class TwoThemes:
 
     hash = "two"
 
-    def read(self, text: str, sentences: Sequence[Span], vectors: object) -> ThemeReading:
+    def read(
+        self, text: str, sentences: Sequence[Span], reading: object, doubts: Mapping[str, float] | None = None
+    ) -> ThemeReading:
         if not sentences:
             return ThemeReading()
         shown = (sentences[0], sentences[-1])
-        themes = tuple(Theme(theme, 0.9 - 0.1 * place, (shown[place],)) for place, theme in enumerate(THEMES))
+        every = [Theme(theme, 0.9 - 0.1 * place, (shown[place],)) for place, theme in enumerate(THEMES)]
+        themes = tuple(theme for theme in every if (doubts or {}).get(theme.id) != inf)
         return ThemeReading(themes, tuple(RankedTheme(theme.id, theme.score) for theme in themes))
 
 
@@ -321,7 +325,13 @@ def _prepared(site: Application, owner: str, marks: dict[str, str]) -> dict[str,
     store.reflections.save_answer(owner, reflection, _written(marks, "answers.question"), "Yes.", "none")
     wording = _written(marks, "verdicts.wording")
     store.reflections.save_verdict(owner, reflection, THEMES[0], "reworded", wording)
-    ids = {"reflection": reflection, "here": reflection, "earlier": earlier, "theme": THEMES[0]}
+    ids = {
+        "reflection": reflection,
+        "here": reflection,
+        "earlier": earlier,
+        "theme": THEMES[0],
+        "suggested": asked,
+    }
     return ids | _goals(site, owner, marks) | _meetings(site, owner, reflection, marks)
 
 
@@ -349,6 +359,9 @@ def _meetings(site: Application, owner: str, reflection: str, marks: dict[str, s
     point |= {name: _written(marks, f"items.{name}") for name in ("text", "quote")}
     item = meetings.add_item(owner, meeting, point)
     meetings.add_item(owner, meeting, {"kind": "topic", "text": _written(marks, "items.text second")})
+    asked = {"kind": "question", "origin": "model", "reflection": reflection}
+    meetings.add_item(owner, held, asked | {"text": _written(marks, "items.suggested held")})
+    meetings.add_item(owner, meeting, asked | {"text": _written(marks, "feedback.question")})
     action = meetings.actions(owner, held)[0]["id"]
     return {"meeting": meeting, "held": held, "item": item, "action": action}
 

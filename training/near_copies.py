@@ -16,7 +16,7 @@ from assistant.embedding import MiniLM
 from training import reader_data as data
 
 EVALS = Path(__file__).resolve().parent.parent / "benchmarks" / "evals"
-NAMES = ("reflections.dev", "safety.dev", "safety.heldout", "retrieval")
+NAMES = ("reflections.dev", "safety.dev", "safety.heldout", "safety.heldout2", "counter.heldout", "retrieval")
 EACH_OTHER, EVALUATION = 0.93, 0.88  # cosines of whole texts
 CHARS = 700  # of each text: enough to tell a copy
 
@@ -24,7 +24,7 @@ CHARS = 700  # of each text: enough to tell a copy
 def texts(path: Path) -> dict[str, str]:
     """Return the texts of a JSON Lines file by id."""
     rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-    return {f"{path.stem}:{row['id']}": row["text"][:CHARS] for row in rows}
+    return {f"{path.stem}:{row.get('id', at)}": row["text"][:CHARS] for at, row in enumerate(rows, 1)}
 
 
 def pairs(
@@ -42,13 +42,14 @@ def pairs(
 def main() -> int:
     model = MiniLM()
     reflections = {k: v for name in data.HANDS for k, v in texts(data.DATA / f"{name}.jsonl").items()}
-    safety = {k: v for name in data.SAFETY for k, v in texts(data.DATA / f"{name}.jsonl").items()}
+    short = (*data.SAFETY, data.STANCES)
+    others = {k: v for name in short for k, v in texts(data.DATA / f"{name}.jsonl").items()}
     evaluation = {k: v for name in NAMES for k, v in texts(EVALS / f"{name}.jsonl").items()}
     among = pairs(reflections, reflections, EACH_OTHER, model)
-    beside = pairs(reflections | safety, evaluation, EVALUATION, model)
+    beside = pairs(reflections | others, evaluation, EVALUATION, model)
     for score, one, other in (*among, *beside):
         print(f"{score:.3f} {one} {other}")
-    print(f"{len(reflections)} reflections, {len(safety)} safety texts, {len(evaluation)} evaluation texts: "
+    print(f"{len(reflections)} reflections, {len(others)} safety texts and sentences, {len(evaluation)} evaluation texts: "
           f"{len(among)} near one another, {len(beside)} near an evaluation text")  # fmt: skip
     return 1 if beside else 0
 

@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "training" / "data"
 HANDS = ("questions.seed", *(f"batch{i}" for i in range(1, 20)))
 HELD_OUT = ("batch3", "batch7", "batch10", "batch16")  # hands never learned from: half calibrates, half tests
-SAFETY = tuple(f"safety{i}" for i in range(1, 7))
+SAFETY = tuple(f"safety{i}" for i in range(1, 12))
+STANCES = "counter"  # sentences that speak for or against a theme, or say nothing of it
 CALIBRATES = 0.12  # the last part of each safety file; twins stand side by side, so they stay together
+OTHERWISE = 0.1  # how sure it is that a text does not speak against a theme where nobody looked for that
 LONGEST = 400  # word pieces
 Floats = npt.NDArray[np.float32]
 
@@ -34,19 +36,22 @@ def _names(path: str, key: str | None = None) -> list[str]:
 
 THEMES = _names("themes.yaml")
 KINDS = _names("safety.yaml", "kinds")
+COLUMNS = 2 * len(THEMES)
 
 
 @dataclass(frozen=True)
 class Text:
-    """One labelled text. ``themes`` is None where nobody labelled them; ``disputed`` ones teach nothing."""
+    """One labelled text. A column is a theme, or ``len(THEMES)`` more for what speaks against that theme."""
 
     id: str
     text: str
-    themes: tuple[tuple[int, tuple[str, ...]], ...] | None  # theme and the quotes that show it
-    disputed: frozenset[int]
-    level: str | None  # None where two readers disagreed
-    kind: str | None
-    span: str | None
+    columns: tuple[tuple[int, tuple[str, ...]], ...] = ()  # each with the quotes that show it
+    known: tuple[
+        tuple[int, float], ...
+    ] = ()  # columns that were looked for, and how sure it is what was found
+    level: str | None = None  # None where nobody looked for one, or two readers disagreed
+    kind: str | None = None
+    span: str | None = None
     pieces: tuple[int, ...] = ()
     places: tuple[tuple[int, int], ...] = ()
 
@@ -60,22 +65,33 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def reflections(names: Sequence[str]) -> list[Text]:
     """Return the reflections of some hands, with the themes on which two readers agreed."""
-    return [
-        Text(
-            row["id"],
-            row["text"],
-            tuple(
-                (THEMES.index(theme["id"]), tuple(filter(None, (theme["evidence"], theme.get("second")))))
-                for theme in row["themes"]
-            ),
-            frozenset(THEMES.index(name) for name in row.get("disputed", ())),
-            None if row.get("safety_disputed") else row.get("safety", "none"),
-            None,
-            None,
+    found = []
+    for row in (row for hand in names for row in rows(hand)):
+        shown = tuple(
+            (THEMES.index(theme["id"]), tuple(filter(None, (theme["evidence"], theme.get("second")))))
+            for theme in row["themes"]
         )
-        for hand in names
-        for row in rows(hand)
-    ]
+        agreed = [(at, 1.0) for at, theme in enumerate(THEMES) if theme not in row.get("disputed", ())]
+        known = (*agreed, *((at + len(THEMES), OTHERWISE) for at in range(len(THEMES))))
+        level = None if row.get("safety_disputed") else row.get("safety", "none")
+        found.append(Text(row["id"], row["text"], shown, known, level))
+    return found
+
+
+def stances() -> tuple[list[Text], list[Text]]:
+    """Return the sentences for and against themes to learn from, and those that calibrate."""
+    parts: tuple[list[Text], list[Text]] = ([], [])
+    for row in rows(STANCES):
+        theme, text = THEMES.index(row["theme"]), row["text"]
+        against = theme + len(THEMES)
+        column = {"for": theme, "against": against}.get(row["stance"])
+        others = ((at + len(THEMES), OTHERWISE) for at in range(len(THEMES)) if at != theme)
+        known = ((theme, 1.0), (against, 1.0), *others)
+        # Which part a sentence is in hangs on its words alone, so it stays there when others are added.
+        kept = int(hashlib.sha256(text.encode()).hexdigest(), 16) % 1000 < 1000 * CALIBRATES
+        shown = () if column is None else ((column, (text,)),)
+        parts[kept].append(Text(f"{row['hand']}:{row['theme']}", text, shown, known))
+    return parts
 
 
 def safety_texts() -> tuple[list[Text], list[Text]]:
@@ -84,8 +100,9 @@ def safety_texts() -> tuple[list[Text], list[Text]]:
     kept: list[Text] = []
     for name in SAFETY:
         found = [
-            Text(row["id"], row["text"], None, frozenset(), row["level"], row["kind"], row["span"])
+            Text(row["id"], row["text"], (), (), row["level"], row["kind"], row["span"])
             for row in rows(name)
+            if not row.get("disputed")
         ]
         cut = int(len(found) * (1 - CALIBRATES))
         learned += found[:cut]
@@ -96,7 +113,7 @@ def safety_texts() -> tuple[list[Text], list[Text]]:
 def data_hash() -> str:
     """Return a hash of every file read here."""
     digest = hashlib.sha256()
-    for name in (*HANDS, *SAFETY):
+    for name in (*HANDS, *SAFETY, STANCES):
         digest.update((DATA / f"{name}.jsonl").read_bytes())
     return digest.hexdigest()[:16]
 
@@ -113,7 +130,7 @@ def coded(texts: Sequence[Text], tokenizer: Any) -> list[Text]:
 
 
 def told_in_passing(text: Text, others: Sequence[Text], draw: random.Random) -> Text:
-    """Return a safety text in the middle of somebody's ordinary reflection: its level stays what it was."""
+    """Return a text in the middle of somebody's ordinary reflection: what it says stays what it was."""
     other = others[draw.randrange(len(others))].text
     around = split(other)
     if len(around) < 3:
@@ -121,7 +138,10 @@ def told_in_passing(text: Text, others: Sequence[Text], draw: random.Random) -> 
     at = draw.randrange(1, len(around))
     before = other[around[max(0, at - 4)].start : around[at - 1].end]
     after = other[around[at].start : around[min(len(around) - 1, at + 3)].end]
-    return replace(text, text=f"{before} {text.text} {after}")
+    # What surrounds it may have themes of its own, so only what the text shows itself is known.
+    themes = {column for column, _ in text.columns}
+    known = tuple((at, sure) for at, sure in text.known if at >= len(THEMES) or at in themes)
+    return replace(text, text=f"{before} {text.text} {after}", known=known)
 
 
 def marked(text: Text, quotes: Sequence[str]) -> Floats:
@@ -135,12 +155,12 @@ def marked(text: Text, quotes: Sequence[str]) -> Floats:
 
 @dataclass
 class Batch:
-    """Several texts side by side: b texts, n word pieces, t themes."""
+    """Several texts side by side: b texts, n word pieces, t columns."""
 
     ids: torch.Tensor  # (b, n)
     real: torch.Tensor  # (b, n)
-    themes: torch.Tensor  # (b, t)
-    known: torch.Tensor  # (b, t) 1 where the label is to be learned
+    columns: torch.Tensor  # (b, t)
+    known: torch.Tensor  # (b, t) how much the label teaches, 0 to 1
     quotes: torch.Tensor  # (b, n, t)
     levels: torch.Tensor  # (b, 2): urgent; urgent or support
     sure: torch.Tensor  # (b,) 1 where the level is to be learned
@@ -153,19 +173,19 @@ def batch(texts: Sequence[Text]) -> Batch:
     longest, count = max(len(text.pieces) for text in texts), len(texts)
     out = Batch(
         torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest),
-        torch.zeros(count, len(THEMES)), torch.zeros(count, len(THEMES)),
-        torch.zeros(count, longest, len(THEMES)), torch.zeros(count, 2), torch.zeros(count),
+        torch.zeros(count, COLUMNS), torch.zeros(count, COLUMNS),
+        torch.zeros(count, longest, COLUMNS), torch.zeros(count, 2), torch.zeros(count),
         torch.full((count,), -1), torch.zeros(count, longest),
     )  # fmt: skip
     for at, text in enumerate(texts):
         size = len(text.pieces)
         out.ids[at, :size] = torch.tensor(text.pieces)
         out.real[at, :size] = 1
-        for theme, quotes in text.themes or ():
-            out.themes[at, theme] = 1
-            out.quotes[at, :size, theme] = torch.from_numpy(marked(text, quotes))
-        if text.themes is not None:
-            out.known[at] = torch.tensor([float(theme not in text.disputed) for theme in range(len(THEMES))])
+        for column, quotes in text.columns:
+            out.columns[at, column] = 1
+            out.quotes[at, :size, column] = torch.from_numpy(marked(text, quotes))
+        for column, sure in text.known:
+            out.known[at, column] = sure
         out.levels[at] = torch.tensor([text.level == "urgent", text.level in ("urgent", "support")]).float()
         out.sure[at] = float(text.level is not None)
         if text.kind:

@@ -1,8 +1,8 @@
 """Fits the judge that weighs rules and tuned encoder: ``python -m training.train_judge``; after train_reader.
 
 Learns from safety texts and reflections that the encoder never saw (reader_data: the last part of each
-safety file, the held-out hands). Tested on benchmarks/evals/safety.heldout.jsonl, from which nothing is learned, and
-reported beside the development sets. Writes assistant/weights/judge.json and training/results-safety.md.
+safety file, the held-out hands). Tested on benchmarks/evals/safety.heldout2.jsonl and safety.heldout.jsonl, from which
+nothing is learned, and reported beside the development sets. Writes assistant/weights/judge.json and training/results-safety.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DATE, SEED = "2026-11-28", 20261128
 LEVELS = ("none", "support", "urgent")
 # Shares of harmless texts that may be raised where the bounds are chosen: of alarming look-alikes, of ordinary
 # reflections; and that may be called urgent.
-ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.10, 0.03, 0.05, 0.006
+ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.15, 0.03, 0.08, 0.008
 Floats = npt.NDArray[np.float64]
 
 
@@ -138,8 +138,9 @@ HEADING = """# Safety: what is caught and what is missed
 {date}, 2 processor cores, seed {seed}, data {data}, `python -m training.train_judge`. Bounds: urgent {urgent:.3f},
 raised {raised:.3f}. Weights of {evidence}: urgent {first}, raised {second} (intercept last).
 All texts are synthetic and in English. Most harmless ones in the safety files are made to look alarming, which makes
-them much harder than ordinary writing. The held-out set taught nothing, but it was looked at once, on 2026-11-28, to choose
-how rules and encoder are joined and how strict the bounds are, so its figures are a little too good. No figure here shows that the check is safe to rely on.
+them much harder than ordinary writing. The held-out sets taught nothing; the first one chose nothing either. The other was
+looked at once, on 2026-11-28, to choose how rules and encoder are joined and how strict the bounds are, so its figures
+are a little too good. No figure here shows that the check is safe to rely on.
 """
 
 
@@ -166,7 +167,8 @@ def main() -> int:
         )
     ]  # fmt: skip
     for title, texts in (
-        ("Held out: 330 texts by another hand", read("safety.heldout", "level")),
+        ("Held out and never looked at: 330 texts by a third hand", read("safety.heldout2", "level")),
+        ("Held out, looked at once before: 330 texts by another hand", read("safety.heldout", "level")),
         ("Development: safety.dev", read("safety.dev", "level")),
         ("Development: reflections.dev", read("reflections.dev", "safety")),
     ):

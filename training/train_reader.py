@@ -1,7 +1,7 @@
 """Tunes the upper layers of all-MiniLM-L6-v2 to read themes and safety: ``python -m training.train_reader``.
 
-One encoder learns everything at once: which themes a text has and which words show them, and whether it
-tells of danger or strain, in which words. Every word piece gets a score for each of these, and an attention
+One encoder learns everything at once: which themes a text has and which words show them, which speak against
+a theme, and whether it tells of danger or strain, in which words. Every word piece gets a score for each of these, and an attention
 says which pieces speak for the whole. Hands named in ``reader_data.HELD_OUT`` are never learned from. About
 25 minutes on two idle cores with bfloat16, a checkpoint each epoch in .cache; a GPU is used where there is one.
 """
@@ -31,10 +31,10 @@ ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "assistant" / "weights" / "reader.safetensors"
 KEPT = ROOT / ".cache" / "train_reader.safetensors"
 DATE, SEED = "2026-11-28", 20261128
-EPOCHS, PIECES = 5, 1800
+EPOCHS, PIECES = 4, 1800
 FROZEN = 2  # lower layers, which stay as they come
 RATE, HEAD_RATE, WARM, DECAY = 1e-4, 1e-3, 0.1, 0.01
-# Each safety text is learned alone and, anew each epoch, in the middle of somebody's reflection.
+# Each safety text is learned alone each epoch and every other one in the middle of somebody's reflection.
 MASKED = 0.1  # word pieces hidden at random, in place of dropout in the encoder
 SLOW = 0.998  # of the moving average of the weights that is kept in the end
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,7 +51,7 @@ class Reader(torch.nn.Module):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        width, count = self.enc.config.hidden_size, len(data.THEMES) + 2
+        width, count = self.enc.config.hidden_size, data.COLUMNS + 2
         self.look, self.tok, self.pool = (torch.nn.Linear(width, count) for _ in range(3))
         self.kind = torch.nn.Linear(width, len(data.KINDS))
         self.drop = torch.nn.Dropout(0.2)
@@ -63,7 +63,7 @@ class Reader(torch.nn.Module):
             layer.requires_grad_(False)
 
     def forward(self, ids: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return logits of the text (b, t + 2), attention logits and word logits (b, n, t + 2), kinds (b, k)."""
+        """Return logits of the text (b, t + 2), attention and word logits (b, n, t + 2), kinds (b, k); t columns."""
         hidden = self.drop(self.enc(input_ids=ids, attention_mask=real).last_hidden_state)
         look = self.look(hidden).float().masked_fill(real[..., None] == 0, -1e4)
         words = self.tok(hidden).float()
@@ -75,16 +75,17 @@ class Reader(torch.nn.Module):
 
 
 def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
-    """Return what is wrong about themes, their quotes, levels, their spans, and kinds, weighed."""
+    """Return what is wrong about themes and what speaks against them, quotes, levels, spans, kinds, weighed."""
     whole, look, words, kinds = net(batch.ids, batch.real)
-    count = len(data.THEMES)
+    count = data.COLUMNS
     bce = f.binary_cross_entropy_with_logits
     known = batch.known.sum().clamp(min=1)
-    themes = (bce(whole[:, :count], batch.themes, reduction="none") * batch.known).sum() * count / known
+    themes = (bce(whole[:, :count], batch.columns, reduction="none") * batch.known).sum()
+    themes = themes * len(data.THEMES) / known
     aim = batch.quotes / batch.quotes.sum(1, keepdim=True).clamp(min=1)
-    looks = -(aim * torch.log_softmax(look[..., :count], 1)).sum() / batch.themes.sum().clamp(min=1)
+    looks = -(aim * torch.log_softmax(look[..., :count], 1)).sum() / batch.columns.sum().clamp(min=1)
     # Which words carry a theme is asked where the text has it, and a little where it has not.
-    asked = batch.real[..., None] * (batch.known * (batch.themes + 0.04))[:, None, :]
+    asked = batch.real[..., None] * (batch.known * (batch.columns + 0.04))[:, None, :]
     carried = (bce(words[..., :count], batch.quotes, reduction="none") * asked).sum() / asked.sum().clamp(
         min=1
     )
@@ -92,13 +93,18 @@ def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
     spans = batch.spans / batch.spans.sum(1, keepdim=True).clamp(min=1)
     told = (batch.spans.sum(1) > 0).sum().clamp(min=1)
     deciding = -(spans[..., None] * torch.log_softmax(look[..., count:], 1)).sum() / told / 2
-    total = themes + 0.2 * looks + carried + levels + 0.2 * deciding
+    total = themes + 0.4 * looks + carried + levels + 0.2 * deciding
     if (batch.kinds >= 0).any():
         total = total + 0.3 * f.cross_entropy(kinds, batch.kinds, ignore_index=-1)
     return total
 
 
-def train(reflections: Sequence[data.Text], safety: Sequence[data.Text], tokenizer: Any) -> Reader:
+def train(
+    reflections: Sequence[data.Text],
+    safety: Sequence[data.Text],
+    stances: Sequence[data.Text],
+    tokenizer: Any,
+) -> Reader:
     """Train and return the moving average of the weights, saying how far it is."""
     draw = random.Random(SEED)
     torch.manual_seed(SEED)
@@ -110,15 +116,18 @@ def train(reflections: Sequence[data.Text], safety: Sequence[data.Text], tokeniz
         for encoder, rate in ((True, RATE), (False, HEAD_RATE))
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=DECAY)
-    steps = EPOCHS * (2 + len(data.batches([*reflections, *safety, *safety, *safety], PIECES, draw)) * 6 // 5)
+    every = [*reflections, *safety, *stances]
+    # A text told in passing is about as long as two of the longer ones.
+    steps = EPOCHS * (2 + len(data.batches([*every, *safety, *stances, *stances], PIECES, draw)) * 6 // 5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, [RATE, HEAD_RATE], total_steps=steps, pct_start=WARM
     )
     average = {name: p.detach().clone() for name, p in tuned.items()}
     step, start = 0, time.monotonic()
     for epoch in range(EPOCHS):
-        passed = [data.told_in_passing(text, ordinary, draw) for text in safety]
-        texts = [*reflections, *safety, *data.coded(passed, tokenizer)]
+        half = [*safety[epoch % 2 :: 2], *stances]
+        passed = [data.told_in_passing(text, ordinary, draw) for text in half]
+        texts = [*every, *data.coded(passed, tokenizer)]
         total = 0.0
         plan = data.batches(texts, PIECES, draw)
         net.train()
@@ -154,12 +163,21 @@ def _step(net: Reader, batch: data.Batch, optimiser: torch.optim.Optimizer) -> f
 
 
 def save(net: Reader) -> None:
-    """Write what was tuned, in bfloat16, with what made it."""
+    """Write what was tuned, in bfloat16, with what made it.
+
+    The columns for what speaks against a theme are left out: they cannot tell it from what speaks for it
+    (training/results.md). They are learned only because their sentences are near neighbours of the themes.
+    """
+    count = len(data.THEMES)
+    kept = [*range(count), data.COLUMNS, data.COLUMNS + 1]
     tensors = {
         name: p.detach().cpu().bfloat16().contiguous()
         for name, p in net.named_parameters()
         if p.requires_grad
     }
+    for name in list(tensors):
+        if name.startswith(("look.", "tok.", "pool.")):
+            tensors[name] = tensors[name][kept].contiguous()
     about = {
         "themes": json.dumps(data.THEMES),
         "kinds": json.dumps(data.KINDS),
@@ -177,9 +195,12 @@ def main() -> int:
     tokenizer = AutoTokenizer.from_pretrained(str(bundled_model_path()))
     hands = [hand for hand in data.HANDS if hand not in data.HELD_OUT]
     reflections = data.coded(data.reflections(hands), tokenizer)
-    safety = data.safety_texts()[0]
-    print(f"{len(reflections)} reflections, {len(safety)} safety texts, on {DEVICE}")
-    save(train(reflections, data.coded(safety, tokenizer), tokenizer))
+    safety = data.coded(data.safety_texts()[0], tokenizer)
+    stances = data.coded(data.stances()[0], tokenizer)
+    print(
+        f"{len(reflections)} reflections, {len(safety)} safety texts, {len(stances)} sentences, on {DEVICE}"
+    )
+    save(train(reflections, safety, stances, tokenizer))
     return 0
 
 

@@ -54,7 +54,7 @@ def labels(texts: Sequence[data.Text]) -> Array:
     """Return 1 for each theme a text has, (texts, themes)."""
     table = np.zeros((len(texts), len(data.THEMES)))
     for at, text in enumerate(texts):
-        table[at, [theme for theme, _ in text.themes or ()]] = 1
+        table[at, [theme for theme, _ in text.columns]] = 1
     return table
 
 
@@ -72,14 +72,14 @@ def _weighted(rows: sparse.csr_matrix, idf: Array) -> sparse.csr_matrix:
 
 def train_words(texts: Sequence[data.Text]) -> dict[str, Array]:
     """Fit a regression a theme on hashed words; quotes count as short texts of their theme alone."""
-    quotes = [(theme, quote) for text in texts for theme, shown in text.themes or () for quote in shown]
+    quotes = [(theme, quote) for text in texts for theme, shown in text.columns for quote in shown]
     rows = _rows([text.text for text in texts])
     idf = np.log((1 + len(texts)) / (1 + np.asarray(rows.sum(0)).ravel()))
     x = sparse.vstack([_weighted(rows, idf), _weighted(_rows([quote for _, quote in quotes]), idf)]).tocsr()
     y = np.vstack([labels(texts), np.eye(len(data.THEMES))[[theme for theme, _ in quotes]]])
     fits = []
     for theme in range(len(data.THEMES)):
-        sure = np.array([float(theme not in text.disputed) for text in texts])
+        sure = np.array([dict(text.known).get(theme, 0.0) for text in texts])
         share = np.r_[sure, np.full(len(quotes), 0.3)]
         fits.append(LogisticRegression(C=30.0, max_iter=300).fit(x, y[:, theme], share))
     return {
@@ -153,7 +153,7 @@ def covered(
     hits, parts = [], []
     for at, text in enumerate(texts):
         sentences = split(text.text)
-        for theme, quotes in text.themes or ():
+        for theme, quotes in text.columns:
             if not found[at, theme]:
                 continue
             spans = evidence(text.text, sentences, readings[at], theme, share)

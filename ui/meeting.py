@@ -33,18 +33,34 @@ class Meeting:
         points = self.meetings.items(person.id, meeting["id"])
         wants = strings()["common"]["wants"].get(meeting["wants"], "")
         return render(
-            "meeting.html", "meeting", meeting=meeting, points=points, panel=panel, past=self.meetings.held(person.id),
+            "meeting.html", "meeting", meeting=meeting, points=points, panel=panel, past=self.past(person),
             suggested=self.suggested(person, points), markdown=markdown(self.words["heading_points"], wants, points),
         )  # fmt: skip
+
+    def past(self, person: Person) -> list[Row]:
+        """Return the meetings held, each suggested question with what was said of it afterwards."""
+        deeds = {row["question"]: row["deed"] for row in self.site.store.feedback.of(person.id)}
+        return [
+            meeting
+            | {
+                "asked": [
+                    item | {"deed": deeds.get(item["suggested"], "")}
+                    for item in meeting["items"]
+                    if item["suggested"]
+                ]
+            }
+            for meeting in self.meetings.held(person.id)
+        ]
 
     def suggested(self, person: Person, points: list[Row]) -> list[Row]:
         """Return up to three things from the newest reading that are not on the page yet."""
         newest = next((row for row in self.site.store.reflections.list(person.id) if row["reported"]), None)
         found = self.site.store.reflections.report(person.id, newest["id"]) if newest else None
-        if not newest or not found or newest["left_alone"] or found[0]["safety"]["level"] != "none":
+        if not newest or not found or newest["left_alone"] or newest["level"] != "none":
             return []  # under a notice nothing stands without it
         verdicts = self.site.store.reflections.verdicts(person.id, newest["id"])
-        there = {point["text"] for point in points}
+        recall = self.site.pipeline.recall
+        there = {point["text"] for point in points} | recall.preference(person.id, ()).avoid
         return [
             item | {"kind": "question", "reflection": newest["id"]}
             for item in sorted(found[0]["questions"], key=lambda item: item["kind"] != "ask")
@@ -80,6 +96,13 @@ class Meeting:
 
     def drop(self, person: Person, given: Given) -> Outcome:
         self.meetings.drop_item(person.id, given.need("item"))
+        return Outcome(self.draw(person))
+
+    def deed(self, person: Person, given: Given) -> Outcome:
+        """Remember that a question of an earlier meeting was asked, or that it helped."""
+        if given.text("deed") not in self.words["deeds"]:
+            raise InputError("Choose one of the two.")
+        self.meetings.say_of_item(person.id, given.need("item"), given.text("deed"))
         return Outcome(self.draw(person))
 
     def up(self, person: Person, given: Given) -> Outcome:
@@ -123,7 +146,7 @@ def build(site: Application, demo: gr.Blocks) -> None:
     def redraw(person: Person, given: Given, panel: str) -> str:
         return acts.draw(person, panel)
 
-    names = ("open", "take", "add", "edit", "drop", "up", "down", "wants", "after", "met")
+    names = ("open", "take", "add", "edit", "drop", "deed", "up", "down", "wants", "after", "met")
     Page(
         site, demo, "meeting", {name: getattr(acts, name) for name in names} | share_panel.acts(site, redraw)
     )

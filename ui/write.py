@@ -54,11 +54,14 @@ class Write:
 
     def _reading(self, person: Person, row: Row, found: tuple[Row, bool], panel: str, working: bool) -> str:
         report, fresh = found
+        report = report | {"earlier": self._still_there(person, report)}
         verdicts = self.reflections.verdicts(person.id, row["id"])
         taken = self.meetings.items(person.id, self.meetings.open(person.id)["id"])
+        before = set() if working else self.site.pipeline.recall.before(person.id, row["id"])
         drawn = screen.first_screen(
             report, report["text"], self.site.knowledge, verdicts,
             self.reflections.answers(person.id, row["id"]), [item["text"] for item in taken],
+            [said["question"] for said in self.site.store.feedback.of(person.id) if said["deed"] == "dropped"],
         )  # fmt: skip
         on_page = {(item["theme"], item["reflection"]) for item in taken if item["kind"] == "theme"}
         for theme in drawn["themes"]:
@@ -68,12 +71,17 @@ class Write:
         pipeline = self.site.pipeline
         return render(
             "write.html", "write", mode="read", reflection=row["id"], screen=drawn, stale=not fresh, panel=panel,
-            notices=notices, put_aside=[] if drawn["notice"] else aside,
+            came_before=before, notices=notices, put_aside=[] if drawn["notice"] else aside,
             silent=report["safety"]["level"] == "urgent" or not report["understood"], working=working,
             model_offer=bool(drawn["themes"]) and not notices and pipeline.model is not None,
             goes_to=self.site.text_goes_to,
             model_fault=pipeline.model_fault or ("" if pipeline.model else self.words["model_none"]),
         )  # fmt: skip
+
+    def _still_there(self, person: Person, report: Row) -> list[Row]:
+        """Return the earlier sentences that may still be brought back, whatever was stored with the reading."""
+        may = {row["id"] for row, _ in self.reflections.read_ones(person.id)}
+        return [match for match in report.get("earlier", ()) if match["reflection_id"] in may]
 
     def _answer_notices(self, person: Person, reflection: str) -> list[Row]:
         """Return the notices that the answers to this reflection's questions call for, each once."""
@@ -166,6 +174,27 @@ class Write:
         self.meetings.add_item(person.id, self.meetings.open(person.id)["id"], item)
         return Outcome(self.draw(person, reflection), self.words["taken"])
 
+    def drop_question(self, person: Person, given: Given) -> Outcome:
+        """Put a suggested question aside; it is not suggested again, and its like less often."""
+        self._deed(person, given, "dropped")
+        return Outcome(self.draw(person, given.need("reflection")), self.words["dropped_question"])
+
+    def keep_question(self, person: Person, given: Given) -> Outcome:
+        """Take a "not this one" back."""
+        self._deed(person, given, "kept")
+        return Outcome(self.draw(person, given.need("reflection")))
+
+    def _deed(self, person: Person, given: Given, deed: str) -> None:
+        """Note what is done with a question of a stored reading."""
+        reflection, text = given.need("reflection"), given.need("suggested")
+        self.reflections.load(person.id, reflection)
+        stored = (self.reflections.report(person.id, reflection) or ({}, False))[0]
+        rows = [item for key in ("questions", "any", "more", "drafts") for item in stored.get(key) or ()]
+        found = next((item for item in rows if item["text"] == text), None)
+        if not found:
+            raise InputError("This question is not there any more. Reload the page.")
+        self.site.store.feedback.note(person.id, text, found["origin"], deed, reflection, over=True)
+
     def leave(self, person: Person, given: Given) -> Outcome:
         """Leave an earlier reflection alone: it is not brought back unasked."""
         self.reflections.leave_alone(person.id, given.need("reflection"), True)
@@ -214,6 +243,8 @@ def build(site: Application, demo: gr.Blocks) -> None:
         "reword",
         "answer",
         "take",
+        "drop_question",
+        "keep_question",
         "leave",
     )
     every: dict[str, Act | Stream] = {name: getattr(acts, name) for name in names}

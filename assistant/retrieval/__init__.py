@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -175,12 +175,11 @@ class KnowledgeIndex:
         sentences: Sequence[Span],
         vectors: Vectors,
         limit: int,
-        dismissed: Collection[str] = (),
     ) -> tuple[PassageMatch, ...]:
         """Return up to ``limit`` passages for a text, steered by its themes, none saying the same twice.
 
         Each named theme has one where there is room. Under ``support`` only passages marked fit for that
-        kind, two at most; under ``urgent`` none. Themes the writer ``dismissed`` do not steer.
+        kind, two at most; under ``urgent`` none.
         """
         if finding.level == "urgent" or not finding.understood or not len(vectors) or not self.passages:
             return ()
@@ -190,7 +189,7 @@ class KnowledgeIndex:
             and (item.level == "none" if finding.level == "none" else finding.kind in item.fit)
             for item in self.passages
         ]
-        likely = {item.id: item.score for item in reading.ranked if item.id not in dismissed}
+        likely = {item.id: item.score for item in reading.ranked}
         if finding.level == "support":
             reading, likely, limit = ThemeReading(), {}, min(limit, UNDER_SUPPORT)
         scores = self.scores(text, vectors, likely, among=np.array(fit), mentor=mentor)

@@ -53,8 +53,9 @@ class Judge:
     ) -> tuple[bool, bool]:
         """Say whether a text is urgent, and whether it calls for a notice at all.
 
-        ``direct``: a written rule saw a direct expression, which is always urgent. ``harmless``: what was
-        looked at stands in words that make such things harmless, so more is needed to raise it.
+        ``direct``: a written rule saw a direct expression, which is always urgent; one for strain always calls
+        for a notice. ``harmless``: what was looked at stands in words that make such things harmless, so more
+        is needed to raise it.
         """
         urgent, raised = (
             float(1 / (1 + np.exp(-(row @ head[:-1] + head[-1])))) for head in (self.urgent, self.raised)
@@ -62,7 +63,7 @@ class Judge:
         least = CAUTIOUS if harmless else 0.0
         danger = direct or urgent >= max(self.urgent_from, least)
         by_rule = bool(row[EVIDENCE.index("rule support")])
-        return danger, danger or raised >= max(self.raised_from, 0.0 if by_rule else least)
+        return danger, danger or by_rule or raised >= max(self.raised_from, least)
 
 
 def load_judge(path: Path | None = None) -> Judge:
@@ -128,8 +129,10 @@ class SafetyReader:
         if not raised:
             return SafetyFinding("none", None, (), code)
         level: Level = "urgent" if danger else "support"
+        by_rule = urgent if danger else [hit for hit in hits if hit.level == level]
         kinds = URGENT_KINDS if danger else KINDS
-        kind = max(kinds, key=lambda name: reading.kinds[KINDS.index(name)])
+        # A written expression knows its kind better than the encoder does.
+        kind = by_rule[0].kind if by_rule else max(kinds, key=lambda name: reading.kinds[KINDS.index(name)])
         quoted = [hit.span for hit in hits if hit.level == level] + _looked_at(sentences, reading, danger)
         return SafetyFinding(level, kind, tuple(_apart(quoted)[:MAX_SPANS]), code)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.store.database import Database, now, storable
+from assistant.store.feedback import Feedback
 from assistant.store.people import People
 from assistant.store.preparation import Goals, Meetings
 from assistant.store.reflections import Reflections, text_hash
@@ -13,6 +14,7 @@ from assistant.store.shares import Shares
 
 __all__ = [
     "Database",
+    "Feedback",
     "Goals",
     "Meetings",
     "People",
@@ -35,6 +37,7 @@ class Store:
         self.reflections = Reflections(self.database)
         self.goals = Goals(self.database)
         self.meetings = Meetings(self.database)
+        self.feedback = Feedback(self.database)
         self.shares = Shares(self.database)
 
     def everything_of(self, owner: str) -> dict[str, list[dict[str, Any]]]:

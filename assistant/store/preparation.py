@@ -7,6 +7,7 @@ from typing import Any
 
 from assistant.errors import AccessError
 from assistant.store.database import Database, new_id, now
+from assistant.store.feedback import Feedback
 from assistant.store.reflections import Reflections
 
 Row = dict[str, Any]
@@ -106,7 +107,10 @@ class Meetings:
         rows = self._db.rows(
             "SELECT * FROM meetings WHERE owner = ? AND held IS NOT NULL ORDER BY held DESC", owner
         )
-        return [row | {"actions": self.actions(owner, row["id"])} for row in rows]
+        return [
+            row | {"actions": self.actions(owner, row["id"]), "items": self.items(owner, row["id"])}
+            for row in rows
+        ]
 
     def set_wants(self, owner: str, meeting: str, wants: str) -> None:
         with self._db.act():
@@ -167,13 +171,30 @@ class Meetings:
                 return str(same["id"])
             item_id = new_id()
             self._db.run(
-                "INSERT INTO items (id, owner, meeting, kind, text, quote, theme, reflection, origin, position, "
-                "created) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(position), 0) + 1, ? FROM items "
-                "WHERE meeting = ?",
+                "INSERT INTO items (id, owner, meeting, kind, text, quote, theme, reflection, origin, suggested, "
+                "position, created) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(position), 0) + 1, ? "
+                "FROM items WHERE meeting = ?",
                 item_id, owner, meeting, item["kind"], item["text"], item.get("quote") or "",
-                item.get("theme"), item.get("reflection"), item.get("origin", "own"), now(), meeting,
+                item.get("theme"), item.get("reflection"), item.get("origin", "own"),
+                item["text"] if _suggested(item) else "", now(), meeting,
             )  # fmt: skip
+            self._note(owner, item | {"suggested": item["text"] if _suggested(item) else ""}, "kept")
             return item_id
+
+    def _note(self, owner: str, item: Row, deed: str, over: bool = False) -> None:
+        """Remember what became of a suggested question; anything else on a page is the owner's alone."""
+        if item.get("suggested"):
+            Feedback(self._db).note(
+                owner, item["suggested"], item["origin"], deed, item.get("reflection"), over
+            )
+
+    def say_of_item(self, owner: str, item: str, deed: str) -> None:
+        """Remember that a question was asked, or that it helped; saying so again takes it back."""
+        with self._db.act():
+            row = self.item(owner, item)
+            said = {entry["question"]: entry["deed"] for entry in Feedback(self._db).of(owner)}
+            again = said.get(row["suggested"]) == deed
+            self._note(owner, row, "kept" if again else deed, over=True)
 
     def items(self, owner: str, meeting: str) -> list[Row]:
         self.load(owner, meeting)
@@ -187,13 +208,14 @@ class Meetings:
 
     def edit_item(self, owner: str, item: str, text: str) -> None:
         with self._db.act():
-            self.item(owner, item)
+            row = self.item(owner, item)
             self._db.run("UPDATE items SET text = ? WHERE id = ?", text, item)
+            self._note(owner, row, "kept" if text.strip() == row["suggested"] else "edited")
 
     def drop_item(self, owner: str, item: str) -> None:
         """Take an item off the page and erase its own share; a shared page stays until shared again."""
         with self._db.act():
-            self.item(owner, item)
+            Feedback(self._db).forget(owner, self.item(owner, item)["suggested"])
             self._db.erase_shares_of(owner, item, "question")
             self._db.run("DELETE FROM items WHERE id = ?", item)
             self._db.forget()
@@ -208,3 +230,7 @@ class Meetings:
                 order[here], order[there] = order[there], order[here]
                 for position, row in enumerate(order, start=1):
                     self._db.run("UPDATE items SET position = ? WHERE id = ?", position, row["id"])
+
+
+def _suggested(item: Row) -> bool:
+    return item["kind"] == "question" and item.get("origin") in ("bank", "model")

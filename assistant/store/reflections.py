@@ -9,14 +9,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from assistant.domain import Level
 from assistant.errors import AccessError
 from assistant.store.database import Database, new_id, now, storable
 
 Row = dict[str, Any]
+LEVELS: tuple[Level, ...] = get_args(Level)  # the mildest first
 NOT_FOUND = "This reflection is not here. It may have been deleted; open “Mine” to see what there is."
 
 
@@ -71,9 +73,21 @@ class Reflections:
         """Return the owner's newest reflection that has no report yet, if there is one."""
         return next((row for row in self.list(owner) if not row["reported"]), None)
 
-    def set_level(self, owner: str, reflection: str, level: str) -> None:
+    def raise_level(self, owner: str, reflection: str, level: Level) -> None:
+        """Keep the gravest level that a text was ever read as, whatever was changed in it since.
+
+        A grave one is taken out of what other reports quote.
+        """
         with self._of(owner, reflection):
-            self._db.run("UPDATE reflections SET level = ? WHERE id = ?", level, reflection)
+            lower = LEVELS[: LEVELS.index(level)]
+            if not lower:
+                return
+            marks = ",".join("?" * len(lower))
+            self._db.run(
+                f"UPDATE reflections SET level = ? WHERE id = ? AND level IN ({marks})",
+                level, reflection, *lower,
+            )  # fmt: skip
+            self._unquote(owner, reflection)
 
     def leave_alone(self, owner: str, reflection: str, alone: bool) -> None:
         """Mark a reflection as never to be brought back unasked, or lift the mark."""
@@ -181,8 +195,11 @@ class Reflections:
     ) -> None:
         """Remember ``not_me`` or ``reworded`` on a theme of one reflection; ``lifted`` takes it back."""
         with self._of(owner, reflection):
+            # Words of the writer's own for a theme stay, whatever else is said of it, until they are changed.
             self._db.run(
-                "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (reflection, theme) DO UPDATE SET "
+                "verdict = excluded.verdict, changed = excluded.changed, wording = "
+                "CASE excluded.verdict WHEN 'reworded' THEN excluded.wording ELSE verdicts.wording END",
                 owner, reflection, theme, verdict, wording or None, now(),
             )  # fmt: skip
 
@@ -190,6 +207,53 @@ class Reflections:
         self.load(owner, reflection)
         rows = self._db.rows("SELECT * FROM verdicts WHERE reflection = ?", reflection)
         return {row["theme"]: row for row in rows}
+
+    def dismiss(self, owner: str, theme: str, reflections: Sequence[str]) -> None:
+        """Remember of several reflections at once that a theme is not it."""
+        with self._db.act():
+            for reflection in reflections:
+                self.save_verdict(owner, reflection, theme, "not_me")
+
+    def lift(self, owner: str, theme: str) -> None:
+        """Take back every "that is not it" that the owner ever said of a theme."""
+        self._db.run(
+            "UPDATE verdicts SET verdict = iif(wording IS NULL, 'lifted', 'reworded'), changed = ? "
+            "WHERE owner = ? AND theme = ? AND verdict = 'not_me'",
+            now(), owner, theme,
+        )  # fmt: skip
+
+    def wordings(self, owner: str) -> dict[str, str]:
+        """Return the owner's own wording of each theme that has one, the newest."""
+        rows = self._db.rows(
+            "SELECT theme, wording FROM verdicts WHERE owner = ? AND wording IS NOT NULL ORDER BY changed",
+            owner,
+        )
+        return {row["theme"]: row["wording"] for row in rows}
+
+    def dismissed(self, owner: str) -> dict[str, set[str]]:
+        """Return for each reflection the themes of which its writer said that they are not it."""
+        found: dict[str, set[str]] = {}
+        for row in self._db.rows(
+            "SELECT reflection, theme FROM verdicts WHERE owner = ? AND verdict = 'not_me'", owner
+        ):
+            found.setdefault(row["reflection"], set()).add(row["theme"])
+        return found
+
+    def read_ones(self, owner: str) -> Sequence[tuple[Row, Row]]:
+        """Return the owner's reflections that may be brought back unasked, oldest first, with their reports.
+
+        Those once read as urgent or support, those to be left alone, and those changed since they were
+        read are not among them.
+        """
+        rows = self._db.rows(
+            "SELECT reflections.*, reports.payload, reports.text_hash FROM reflections "
+            "JOIN reports ON reports.reflection = reflections.id WHERE reflections.owner = ? "
+            "AND reflections.level = 'none' AND NOT reflections.left_alone ORDER BY reflections.created",
+            owner,
+        )
+        return [
+            (row, json.loads(row["payload"])) for row in rows if row["text_hash"] == text_hash(row["text"])
+        ]
 
 
 def _without(value: Any, reflection: str) -> Any:

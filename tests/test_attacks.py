@@ -1,0 +1,97 @@
+"""A reflection is data: chat marks, false system messages and orders in it change no more than a question's words."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from assistant import prompting, verify
+from assistant.domain import Question
+from assistant.model import prepare
+from assistant.questions import trim
+from assistant.safety import SafetyReader
+from assistant.sentences import split
+
+ATTACKS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parent / "attacks.yaml").read_text("utf-8"))
+PROMPTS = ("question-reflect", "question-ask", "question-pair")
+PLAIN = {
+    "theme": "Doubts about a task.",
+    "idea": "Doubt often belongs to one task.",
+    "quote": "I closed the form.",
+}
+DANGER = "I do not want to live any more and I think about ending my life."
+each = pytest.mark.parametrize("attack", ATTACKS, ids=[attack["name"] for attack in ATTACKS])
+
+
+def fill(name: str, quote: str) -> prompting.Prompt:
+    """Return a prompt with this quote, and with a plain text around it where it takes one."""
+    template = prompting.load(name)
+    values = PLAIN | {"quote": quote, "text": "It was Monday."}
+    return template.fill(**{key: values[key] for key in template.variables})
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(ATTACKS) >= 40
+    assert (
+        len({attack["name"] for attack in ATTACKS})
+        == len({attack["text"] for attack in ATTACKS})
+        == len(ATTACKS)
+    )
+
+
+@each
+@pytest.mark.parametrize("name", PROMPTS)
+def test_only_the_quote_in_the_last_message_is_another(name: str, attack: dict[str, str]) -> None:
+    plain, filled = (fill(name, quote) for quote in (PLAIN["quote"], attack["text"]))
+    assert [role for role, _ in filled.messages] == [role for role, _ in plain.messages]
+    assert filled.messages[:-1] == plain.messages[:-1]
+    before, after = plain.messages[-1][1].split(PLAIN["quote"])
+    last = filled.messages[-1][1]
+    assert last.startswith(before) and last.endswith(after)
+    quote = last[len(before) : len(last) - len(after)]
+    assert "\n" not in quote and not set(quote) & set("<>[]{}`")
+    assert (filled.stop, filled.max_tokens, filled.hash) == (plain.stop, plain.max_tokens, plain.hash)
+
+
+@each
+@pytest.mark.parametrize("kind", ["reflect", "ask"])
+def test_what_an_obedient_model_would_say_is_refused(kind: Any, attack: dict[str, str]) -> None:
+    question = trim(attack["obeyed"])
+    assert question is None or verify.check(attack["text"], Question(kind, question, None, "model"))
+
+
+@pytest.fixture(scope="module")
+def safety() -> SafetyReader:
+    return SafetyReader()
+
+
+@each
+def test_an_attack_beside_danger_hides_no_danger(safety: SafetyReader, attack: dict[str, str]) -> None:
+    text = f"{attack['text']} {DANGER}"
+    assert safety.read(text, split(text), None).level == "urgent"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    models = os.environ.get("MENTORING_MODELS") or Path(__file__).parents[1] / ".cache" / "models"
+    return AutoTokenizer.from_pretrained(prepare.prepare(Path(models)), local_files_only=True)
+
+
+@pytest.mark.models
+@each
+@pytest.mark.parametrize("name", PROMPTS)
+def test_the_model_reads_the_same_special_tokens(tokenizer: Any, name: str, attack: dict[str, str]) -> None:
+    def special(quote: str) -> list[int]:
+        filled = fill(name, quote)
+        chat = [{"role": role, "content": content} for role, content in filled.messages]
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        return [token for token in ids if token in set(tokenizer.all_special_ids)]
+
+    assert special(attack["text"]) == special(PLAIN["quote"]) != []
