@@ -138,9 +138,9 @@ HEADING = """# Safety: what is caught and what is missed
 {date}, 2 processor cores, seed {seed}, data {data}, `python -m training.train_judge`. Bounds: urgent {urgent:.3f},
 raised {raised:.3f}. Weights of {evidence}: urgent {first}, raised {second} (intercept last).
 All texts are synthetic and in English. Most harmless ones in the safety files are made to look alarming, which makes
-them much harder than ordinary writing. The held-out sets taught nothing; the first one chose nothing either. The other was
-looked at once, on 2026-11-28, to choose how rules and encoder are joined and how strict the bounds are, so its figures
-are a little too good. No figure here shows that the check is safe to rely on.
+them much harder than ordinary writing. The held-out sets taught nothing. On the third hand's the bounds were loosened once,
+on 2026-11-28, after a first look (57 urgent texts found, 14 harmless ones raised); on the other one it was chosen how rules and
+encoder are joined. So both flatter a little. No figure here shows that the check is safe to rely on.
 """
 
 
@@ -167,8 +167,8 @@ def main() -> int:
         )
     ]  # fmt: skip
     for title, texts in (
-        ("Held out and never looked at: 330 texts by a third hand", read("safety.heldout2", "level")),
-        ("Held out, looked at once before: 330 texts by another hand", read("safety.heldout", "level")),
+        ("Held out: 330 texts by a third hand", read("safety.heldout2", "level")),
+        ("Held out: 330 texts by another hand", read("safety.heldout", "level")),
         ("Development: safety.dev", read("safety.dev", "level")),
         ("Development: reflections.dev", read("reflections.dev", "safety")),
     ):
