@@ -79,9 +79,17 @@ class Write:
         )  # fmt: skip
 
     def _still_there(self, person: Person, report: Row) -> list[Row]:
-        """Return the earlier sentences that may still be brought back, whatever was stored with the reading."""
-        may = {row["id"] for row, _ in self.reflections.read_ones(person.id)}
-        return [match for match in report.get("earlier", ()) if match["reflection_id"] in may]
+        """Return the earlier sentences that still stand in a text that may be brought back."""
+        texts = {
+            row["id"]: row["text"]
+            for row in self.reflections.list(person.id)
+            if row["level"] == "none" and not row["left_alone"]
+        }
+        return [
+            match
+            for match in report.get("earlier", ())
+            if match["quote"] in texts.get(match["reflection_id"], "")
+        ]
 
     def _answer_notices(self, person: Person, reflection: str) -> list[Row]:
         """Return the notices that the answers to this reflection's questions call for, each once."""
