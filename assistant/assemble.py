@@ -15,13 +15,15 @@ from assistant.embedding.tuned import TunedEncoder
 from assistant.errors import MentoringError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
-from assistant.model import TextModel
+from assistant.knowledge.cases import load as load_cases
+from assistant.model import Style, TextModel
 from assistant.model import prepare as preparing
 from assistant.model.local import LocalModel
 from assistant.model.server import ServerModel
 from assistant.pipeline import Pipeline
 from assistant.questions import QuestionBank
 from assistant.retrieval import Change, KnowledgeIndex
+from assistant.retrieval.cases import CaseIndex
 from assistant.safety import SafetyReader, load_judge
 from assistant.settings import Settings
 from assistant.sharing import Sharing
@@ -29,6 +31,7 @@ from assistant.store import Store
 from assistant.themes import ThemeReader
 
 WEIGHTS = Path(__file__).parent / "weights"
+WRITER = WEIGHTS / "writer.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def application(settings: Settings, warm: bool = True) -> Application:
         lines.knowledge,
         store,
         people,
-        Sharing(store, people, _ordinary_words(lines.knowledge)),
+        Sharing(store, people, lines.knowledge.vocabulary),
         lines,
         lines.model.away if isinstance(lines.model, ServerModel) else "",
     )
@@ -85,6 +88,7 @@ def pipeline(settings: Settings, store: Store | None = None, use_model: bool = T
             settings.models / "index",
             Change(WEIGHTS / "retrieval.safetensors"),
         ),
+        cases=CaseIndex(load_cases(), embedder.encode, embedder.hash, settings.models / "index"),
         bank=QuestionBank(known.questions),
         goal_reader=GoalReader(),
         prompts_hash=prompting.prompts_hash(),
@@ -100,11 +104,12 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     Raises ModelError or EmbeddingError naming what is missing.
     """
     if settings.model == "bundled":
-        preparing.prepare(settings.models, on_progress=say)
+        preparing.prepare(settings.models, on_progress=say, adapter=WRITER)
     lines = pipeline(settings, use_model=False)
-    if not lines.index.path.is_file():
-        say("Building the index of the knowledge base.")
+    if not (lines.index.path.is_file() and lines.cases.path.is_file()):
+        say("Building the indexes of the knowledge base and of the cases.")
         lines.search("ready", 1)
+        lines.cases.refresh()
     say("The models are ready.")
 
 
@@ -113,21 +118,26 @@ def text_model(settings: Settings) -> tuple[TextModel | None, str | None]:
     try:
         if settings.model == "none":
             return None, None
+        style = _style(settings.model_style)
         if settings.model.startswith(("http://", "https://")):
-            return ServerModel(settings.model, settings.allowed_model_hosts), None
+            return ServerModel(settings.model, settings.allowed_model_hosts, style=style or "strong"), None
         if settings.model == "bundled":
-            return LocalModel(preparing.prepare(settings.models), preparing.FOLDER), None
-        return LocalModel(settings.model), None
+            folder = preparing.prepare(settings.models, adapter=WRITER)
+            return LocalModel(folder, preparing.TUNED, style="tuned"), None
+        return LocalModel(settings.model, style=style), None
     except ModelError as error:
         return None, str(error)
 
 
-def _ordinary_words(known: Knowledge) -> frozenset[str]:
-    """Return the lower-case words of the library: no names, even where a sentence starts with one."""
-    texts = [item.text for item in known.passages.values()] + [item.text for item in known.questions]
-    return frozenset(
-        word.strip(".,;:?!\"'()“”‘’") for text in texts for word in text.split() if word[:1].islower()
-    )
+def _style(name: str) -> Style | None:
+    """Return the style a setting declares, None where the model decides. Raises ModelError."""
+    if name == "plain":
+        return "plain"
+    if name == "strong":
+        return "strong"
+    if name == "auto":
+        return None
+    raise ModelError(f"The setting model_style cannot be {name!r}. Set it to auto, plain or strong.")
 
 
 def _warm(lines: Pipeline) -> None:

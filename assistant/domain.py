@@ -139,6 +139,15 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """Words of an invented text that show a theme, and the questions asked about them, by kind."""
+
+    theme: str
+    quote: str
+    questions: dict[QuestionKind, str]
+
+
+@dataclass(frozen=True, slots=True)
 class GoalReading:
     """A goal read and, where something is open, refined; see docs/cli.md for each field."""
 

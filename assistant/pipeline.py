@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import questions as question_step
-from assistant import reporting, verify
+from assistant import drafting, goal_drafting, reporting, verify
 from assistant.domain import (
     BankQuestion,
     GoalReading,
@@ -25,9 +24,10 @@ from assistant.domain import (
     Span,
     ThemeReading,
 )
+from assistant.drafting import Draft
 from assistant.embedding import Embedder, Vectors
 from assistant.embedding.tuned import WordReader, WordReading
-from assistant.errors import EmbeddingError, InputError, ModelError
+from assistant.errors import EmbeddingError, InputError, ModelError, PromptError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
 from assistant.model import TextModel
@@ -36,6 +36,7 @@ from assistant.prompting import Prompt
 from assistant.questions import QuestionBank
 from assistant.recall import Recall
 from assistant.retrieval import KnowledgeIndex
+from assistant.retrieval.cases import CaseIndex
 from assistant.safety import SafetyReader
 from assistant.sentences import split
 from assistant.store import Store, text_hash
@@ -74,6 +75,7 @@ class Pipeline:
     safety_reader: SafetyReader
     theme_reader: ThemeReader
     index: KnowledgeIndex
+    cases: CaseIndex
     bank: QuestionBank
     goal_reader: GoalReader
     prompts_hash: str
@@ -102,7 +104,8 @@ class Pipeline:
             and report.reading.themes
             and finding.level == "none"
         ):
-            with _timed(seconds, "questions"), suppress(ModelError):  # then the bank's questions stand
+            # Without what a model adds the bank's questions stand.
+            with _timed(seconds, "questions"), suppress(ModelError, PromptError, EmbeddingError):
                 drafts = list(self.draft(text, report, seed))
                 report = replace(report, questions=_with_model(report.questions, drafts))
         seconds["total"] = sum(value for step, value in seconds.items() if step != "total")
@@ -147,15 +150,21 @@ class Pipeline:
         themes = report.reading.themes
         evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
 
-        def check(question: Question) -> list[str]:
-            return verify.check(text, question, self.bank.texts)
+        def check(draft: Draft) -> list[str]:
+            question = draft.question
+            found = verify.check(text, question, self.bank.texts, self.knowledge.vocabulary)
+            if draft.case and verify.carried_over(question, text, draft.case, self.bank.texts):
+                found.append("invented")
+            return found
 
-        def rank(drafts: Sequence[Question]) -> list[Question]:
-            return verify.rank(drafts, self.embedder.encode([item.text for item in drafts]), evidence)
+        def rank(drafts: Sequence[Draft]) -> list[Draft]:
+            vectors = self.embedder.encode([item.question.text for item in drafts])
+            places = verify.order(vectors, evidence, [item.likelihood for item in drafts])
+            return [drafts[place] for place in places]
 
-        yield from question_step.draft(
+        yield from drafting.draft(
             self.model, themes, text, report.passages, seed,
-            finding=report.safety, check=check, rank=rank,
+            finding=report.safety, check=check, rank=rank, cases=self.cases.near,
             describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
             on_prompt=on_prompt,
         )  # fmt: skip
@@ -228,6 +237,29 @@ class Pipeline:
         if not finding.understood and finding.language != "unknown":
             return finding, replace(self._plain_goal(goal, context), abstained=OTHER_LANGUAGE)
         return finding, self.goal_reader.read(goal, context)
+
+    def word_goal(
+        self,
+        goal: str,
+        context: str | None,
+        finding: SafetyFinding,
+        reading: GoalReading,
+        seed: int = 0,
+        on_prompt: Callable[[Prompt], None] | None = None,
+    ) -> GoalReading:
+        """Return what ``refine_goal`` found in the local model's words, where some of them stand the rules.
+
+        ``on_prompt`` hears what the model is given; it is asked nothing under a notice, in a language that is
+        not known, or where nothing is to be refined. Raises ModelError, PromptError.
+        """
+        if self.model is None or finding.level != "none" or not finding.understood or not reading.refined:
+            return reading
+        found = goal_drafting.refine(
+            self.model, goal, context or "", reading, seed,
+            missing=lambda text: self.goal_reader.missing(text, context),
+            ordinary=self.knowledge.vocabulary, on_prompt=on_prompt,
+        )  # fmt: skip
+        return found or reading
 
     def search(self, words: str, limit: int) -> list[PassageMatch]:
         """Return the passages nearest in meaning to some words, best first."""

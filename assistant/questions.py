@@ -1,30 +1,21 @@
-"""Chooses questions from the bank, and has a model draft some about the writer's own words.
-
-The bank answers at once and always. Drafts are an addition: sampled, trimmed to their question,
-and yielded only when the check given by the caller has nothing against them.
-"""
+"""Chooses questions from the bank, which answers at once and always; trims a model's answer to its question."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import get_args
 
-from assistant import prompting
 from assistant.domain import (
     BankQuestion,
-    Passage,
-    PassageMatch,
     Question,
     QuestionKind,
     SafetyFinding,
     Span,
     Theme,
 )
-from assistant.model import TextModel
-from assistant.prompting import Prompt
 
 KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 MOST = 5  # questions in a set: the first screen shows no more
@@ -33,8 +24,6 @@ WITHOUT_THEME = 3
 # A set holds something that works already and something to do about what does not.
 NEEDED = (frozenset({"resource"}), frozenset({"obstacle", "next_step"}))
 
-Check = Callable[[Question], Sequence[str]]  # what is wrong with a draft; nothing: it may be shown
-Rank = Callable[[Sequence[Question]], Sequence[Question]]  # best first; may leave some out
 Prefer = Callable[[BankQuestion], float]
 LOTS = 1 << 64
 Slot = list[BankQuestion]  # the candidates for one place in a set, most wanted first
@@ -141,48 +130,6 @@ class QuestionBank:
         ]
 
 
-def draft(
-    model: TextModel,
-    themes: Sequence[Theme],
-    text: str,
-    passages: Sequence[PassageMatch],
-    seed: int,
-    *,
-    finding: SafetyFinding,
-    describe: Mapping[str, str],
-    check: Check,
-    rank: Rank | None = None,
-    per_theme: int = 8,
-    on_question: Callable[[Question], None] | None = None,
-    on_prompt: Callable[[Prompt], None] | None = None,
-) -> Iterator[Question]:
-    """Yield checked drafts of ``model`` for each theme and kind, best first within each.
-
-    ``describe`` gives a theme id its description. ``on_question`` hears of each accepted draft
-    before the ranking, so a page need not wait for the batch, ``on_prompt`` of each prompt. Nothing is drafted unless the text
-    was understood and the safety level is none. Raises ModelError, PromptError.
-    """
-    if finding.level != "none" or not finding.understood:
-        return
-    places = [(theme, kind) for theme in themes if theme.evidence for kind in KINDS]
-    for number, (theme, kind) in enumerate(places):
-        match = _passage_for(theme, passages)
-        idea = first_sentence(match.text) if match else describe[theme.id]
-        quote = " … ".join(span.of(text) for span in theme.evidence[:2])
-        prompt = prompting.load(f"question-{kind}").fill(theme=describe[theme.id], quote=quote, idea=idea)
-        if on_prompt:
-            on_prompt(prompt)
-        passed: list[Question] = []
-        for answer in model.generate(prompt, per_theme, prompt.max_tokens, seed + number):
-            question = _drafted(answer, kind, theme, match)
-            if question is None or question.text in {other.text for other in passed} or check(question):
-                continue
-            passed.append(question)
-            if on_question:
-                on_question(question)
-        yield from rank(passed) if rank and passed else passed
-
-
 _LABEL = re.compile(
     r"^\s*(?:[-*•]\s*|\d{1,2}[.)]\s+|(?:Question[^:]{0,20}|Q|A|Answer|Mentor|Mentee)\s*:\s*)+", re.I
 )
@@ -209,6 +156,30 @@ def trim(answer: str) -> str | None:
     return question if len(question) > 1 else None
 
 
+def whole(answer: str) -> str | None:
+    """Return ``answer`` up to its question mark, with any sentence before the question; labels are left out.
+
+    A question mark inside quotation marks ends nothing, and what cuts through a quotation is no question.
+
+    >>> whole("I cut the cake. How would you begin? Like this")
+    'I cut the cake. How would you begin?'
+    >>> whole('"What did you say when she asked "Ready?" at the end?"')
+    """
+    answer = _LABEL.sub("", answer.strip().strip("*_ "))
+    if answer[:1] in _QUOTES and answer.endswith(_QUOTES[answer[0]]) and _opens_whole(answer):
+        answer = answer[1:-1].strip()
+    for end in _QUESTION_END.finditer(answer):
+        question = answer[: end.end()].strip()
+        if _closed(question):
+            return question if len(question) > 1 else None
+    return None
+
+
+def _closed(text: str) -> bool:
+    """Return whether every quotation that opens in ``text`` also ends there."""
+    return text.count('"') % 2 == 0 and text.count("“") == text.count("”")
+
+
 def first_sentence(text: str) -> str:
     """Return the first sentence of a passage."""
     return re.split(r"(?<=[.!?])\s+", text.strip(), maxsplit=1)[0]
@@ -219,19 +190,6 @@ def _opens_whole(answer: str) -> bool:
     closing = answer.find(_QUOTES[answer[0]], 1)
     asks = answer.find("?")
     return closing < 0 or 0 <= asks < closing
-
-
-def _drafted(answer: str, kind: QuestionKind, theme: Theme, match: Passage | None) -> Question | None:
-    text = trim(answer)
-    if text is None:
-        return None
-    span = theme.evidence[0]
-    return Question(kind, text, theme.id, "model", None, span, (match.id,) if match else ())
-
-
-def _passage_for(theme: Theme, passages: Sequence[PassageMatch]) -> Passage | None:
-    found = [m for m in passages if theme.id == m.theme or theme.id in m.passage.themes]
-    return max(found, key=lambda m: m.score).passage if found else None
 
 
 def _asked(question: BankQuestion, theme: Theme | None) -> Question:

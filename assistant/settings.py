@@ -24,6 +24,9 @@ class Settings:
     data: Path
     models: Path
     model: str = "bundled"  # bundled | none | a folder | a cached hub name | http://127.0.0.1:…
+    model_style: str = (
+        "auto"  # auto | plain | strong: which prompts a model other than the bundled one is given
+    )
     allowed_model_hosts: tuple[str, ...] = ()  # addresses off this machine that text may be sent to
     organisation: Path | None = None  # a folder of an organisation's own passages
     host: str = "127.0.0.1"

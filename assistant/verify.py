@@ -7,6 +7,7 @@ come after the bank. Each reason is one of ``REASONS``.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -15,8 +16,10 @@ import numpy.typing as npt
 
 from assistant import checklist
 from assistant.checklist import QUOTED, WORD, straight
-from assistant.domain import Question, QuestionKind
+from assistant.domain import Case, Question, QuestionKind
 
+LEAST_NEAR = 0.15  # cosine with a quoted sentence
+LEAST_LIKELY, LIKELY = -0.8, 1.0  # mean log-likelihood, and what it counts beside nearness
 NEAR_COPY = 0.75  # shared words over all words of two questions
 REASONS = checklist.REASONS | {
     "feeling_given": "names a feeling that the text does not name",
@@ -40,6 +43,9 @@ FEELINGS = frozenset(
     terrified unhappy upset worthless""".split()
 )
 
+OPENERS = frozenset(
+    "during besides despite unlike whose whichever whom".split()
+)  # no names, wherever they open
 ALLOWED_NAMES = frozenset("i i'm i'd i'll i've ok mr mrs ms miss dr prof sir".split())  # pronoun and titles
 _NUMBERS = {
     word: str(value)
@@ -79,45 +85,63 @@ FOREIGN = frozenset(
 )
 
 
-def reasons(text: str, question: str, kind: QuestionKind, others: Collection[str] = ()) -> list[str]:
+def reasons(
+    text: str,
+    question: str,
+    kind: QuestionKind,
+    others: Collection[str] = (),
+    ordinary: Collection[str] = (),
+) -> list[str]:
     """Return what is wrong with ``question`` about ``text``, most basic first; empty when nothing is.
 
-    ``others`` are the questions it must differ from: the bank's, and those asked before.
+    ``others`` are the questions it must differ from: the bank's, and those asked before. ``ordinary`` are
+    lower-case words that may open a sentence without being somebody's name; empty: any may.
     """
     plain = straight(question).strip()
     lower = plain.lower()
     found = [
         *checklist.faults(question, kind),
-        *_words(plain, straight(text)),
+        *_words(plain, straight(text), ordinary),
         *_addressee(checklist.unquoted(lower), straight(text).lower(), kind),
         *_copies(lower, straight(text).lower(), others),
     ]
     return list(dict.fromkeys(found))
 
 
-def check(text: str, question: Question, others: Collection[str] = ()) -> list[str]:
+def check(
+    text: str, question: Question, others: Collection[str] = (), ordinary: Collection[str] = ()
+) -> list[str]:
     """Return ``reasons`` for a drafted question."""
-    return reasons(text, question.text, question.kind, others)
+    return reasons(text, question.text, question.kind, others, ordinary)
 
 
-def rank(
-    drafts: Sequence[Question],
+def carried_over(question: Question, text: str, case: Case, bank: tuple[str, ...]) -> bool:
+    """Return whether a draft fitted from ``case`` still tells of that case: a word of it that is neither in
+    ``text`` nor in any question of the bank.
+    """
+    theirs = telling(f"{case.quote} {case.questions.get(question.kind, '')}")
+    return bool((telling(question.text) & theirs) - telling(text) - _roots(bank))
+
+
+def order(
     vectors: npt.NDArray[np.float32],
     evidence: npt.NDArray[np.float32],
-    least: float = 0.15,
-) -> list[Question]:
-    """Return the drafts closest to any quoted sentence first; those below ``least`` are left out.
+    likelihoods: Sequence[float | None] = (),
+) -> list[int]:
+    """Return the places of the drafts to show, best first: near a quoted sentence, and likely to the model.
 
-    ``vectors`` has a unit row a draft, ``evidence`` a unit row a quoted sentence.
+    ``vectors`` has a unit row a draft, ``evidence`` a unit row a quoted sentence; ``likelihoods`` a mean
+    log-likelihood a draft, or None where the engine does not tell. Drafts far from every quote, and those
+    that the model itself finds unlikely, are left out.
     """
-    if not len(drafts) or not len(evidence):
-        return list(drafts)
-    grounding = (vectors @ evidence.T).max(axis=1)
-    order = sorted(range(len(drafts)), key=lambda number: (-float(grounding[number]), number))
-    return [drafts[number] for number in order if grounding[number] >= least]
+    count = len(vectors)
+    known = [value if value is not None else 0.0 for value in likelihoods] or [0.0] * count
+    near = (vectors @ evidence.T).max(axis=1) if count and len(evidence) else np.ones(count)
+    standing = [at for at in range(count) if near[at] >= LEAST_NEAR and known[at] >= LEAST_LIKELY]
+    return sorted(standing, key=lambda at: -float(near[at] + LIKELY * known[at]))
 
 
-def _words(plain: str, text: str) -> Iterable[str]:
+def _words(plain: str, text: str, ordinary: Collection[str]) -> Iterable[str]:
     known = _stems(text)
     listed = [word.lower() for word in WORD.findall(plain)]
     joined = checklist.joined(plain)
@@ -125,7 +149,7 @@ def _words(plain: str, text: str) -> Iterable[str]:
         yield "diagnosis"
     if any(_stem(word) not in known for word in joined & FEELINGS):
         yield "feeling_given"
-    if _invented(plain, text, known):
+    if invented(plain, text, ordinary):
         yield "invented"
     if not any(_stem(word) in known and _tells(word) for word in listed):
         yield "generic"
@@ -135,7 +159,12 @@ def _words(plain: str, text: str) -> Iterable[str]:
         yield "second_language"
 
 
-def _invented(plain: str, text: str, known: set[str]) -> bool:
+def invented(plain: str, text: str, ordinary: Collection[str] = ()) -> bool:
+    """Return whether ``plain`` quotes, counts or names what ``text`` does not. Both with straight quotes.
+
+    A word that opens a sentence is a name unless it is in ``ordinary``, where that is given.
+    """
+    known = _stems(text)
     low = " ".join(text.lower().split())
     quotes = ["".join(groups).lower().strip(" .,!?…") for groups in QUOTED.findall(plain)]
     if any(" ".join(quote.split()) not in low for quote in quotes):
@@ -145,8 +174,10 @@ def _invented(plain: str, text: str, known: set[str]) -> bool:
         number = word.lower() if word[0].isdigit() else _NUMBERS.get(word.lower())
         if number and not _number_known(number, low):
             return True
-        opens = not before or before[-1] in ".!?:;…"
         name = word.lower().removesuffix("'s")
+        opens = (not before or before[-1] in ".!?:;…") and (
+            not ordinary or name in ordinary or name in OPENERS
+        )
         if word[0].isupper() and not opens and name not in ALLOWED_NAMES and _stem(name) not in known:
             return True
     return False
@@ -169,7 +200,7 @@ def _addressee(bare: str, text: str, kind: QuestionKind) -> Iterable[str]:
 
 def _copies(lower: str, text: str, others: Collection[str]) -> Iterable[str]:
     own = _bag(lower)
-    if lower.rstrip("? ") in text or any(_shared(own, _bag(straight(other).lower())) for other in others):
+    if lower.rstrip("? ") in text or any(_shared(own, _bag_of_bank(other)) for other in others):
         yield "near_copy"
 
 
@@ -177,8 +208,30 @@ def _shared(one: frozenset[str], two: frozenset[str]) -> bool:
     return bool(one) and len(one & two) / len(one | two) >= NEAR_COPY
 
 
+@functools.lru_cache(4096)  # the same questions come again for every draft, which itself is not kept
+def _bag_of_bank(question: str) -> frozenset[str]:
+    return _bag(straight(question).lower())
+
+
+@functools.lru_cache(2)
+def _roots(bank: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*map(telling, bank))
+
+
 def _bag(text: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in WORD.findall(text))
+
+
+def unnamed(plain: str, text: str) -> bool:
+    """Return whether ``plain`` names a feeling, an illness or a label that ``text`` does not."""
+    known = _stems(text)
+    named = checklist.joined(plain) & (CLINICAL | FEELINGS | checklist.LABELS)
+    return any(_stem(word) not in known for word in named)
+
+
+def roots(text: str) -> set[str]:
+    """Return the roots of all words of ``text``."""
+    return _stems(straight(text))
 
 
 def _stems(text: str) -> set[str]:
@@ -199,6 +252,11 @@ def _stem(word: str) -> str:
             word = word.removesuffix(ending)
             break
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+def telling(text: str) -> set[str]:
+    """Return the roots of the words of ``text`` that say what it is about."""
+    return {_stem(word) for word in WORD.findall(straight(text).lower()) if _tells(word)}
 
 
 def _tells(word: str) -> bool:

@@ -20,9 +20,11 @@ from sqlite_utils import Migrations
 
 from assistant import migrations
 from assistant.accounts import Accounts
+from assistant.assemble import WRITER
 from assistant.domain import Span
 from assistant.embedding import Vectors
 from assistant.embedding.tuned import WordReading
+from assistant.model import prepare
 from assistant.sharing import Sharing
 from assistant.store import Store, database, text_hash
 
@@ -30,6 +32,12 @@ PASSWORD = "three words do"
 MARK = "MARKER7f3a"
 VECTOR = np.arange(384, dtype=np.float32)
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def writer_folder() -> Path:
+    """Return the prepared text model, tuned, as the application uses it; the first call prepares it."""
+    models = os.environ.get("MENTORING_MODELS") or CHECKOUT / ".cache" / "models"
+    return prepare.prepare(Path(models), adapter=WRITER)
 
 
 class HashingEmbedder:
@@ -110,7 +118,8 @@ def planted(store: Store, owner: str, words: str) -> dict[str, str]:
     store.reflections.save_answer(owner, reflection, f"{words} asked", f"{words} answered", "none")
     store.reflections.save_verdict(owner, reflection, "trust", "reworded", f"{words} wording")
     goal = store.goals.save(owner, f"{words} goal", f"{words} context")
-    store.goals.save_reading(owner, goal, {"refined": words}, "none")
+    kept = store.goals.load(owner, goal)
+    store.goals.save_reading(owner, goal, (kept["goal"], kept["context"]), {"refined": words}, "none")
     store.goals.save_wording(owner, goal, f"{words} settled")
     meeting = store.meetings.open(owner)["id"]
     item = store.meetings.add_item(

@@ -33,7 +33,7 @@ LEVELS = {
         "lexical",
     ),
     2: ("safety", "themes", "retrieval", "questions", "goals", "verify", "store"),
-    3: ("pipeline", "recall", "accounts", "sharing", "reporting", "screen"),
+    3: ("drafting", "goal_drafting", "pipeline", "recall", "accounts", "sharing", "reporting", "screen"),
     4: ("assemble", "doctor"),
     5: ("cli", "__main__", "ui"),
 }

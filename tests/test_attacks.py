@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from conftest import writer_folder
 
 from assistant import prompting, verify
 from assistant.domain import Question
-from assistant.model import prepare
 from assistant.questions import trim
 from assistant.safety import SafetyReader
 from assistant.sentences import split
 
 ATTACKS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parent / "attacks.yaml").read_text("utf-8"))
-PROMPTS = ("question-reflect", "question-ask", "question-pair")
+# Each prompt, and the place in it where the writer's own words stand last of all that is long.
+PROMPTS = {
+    "question-reflect": "quote",
+    "question-ask": "quote",
+    "question-tuned": "quote",
+    "question-strong": "quote",
+    "goal-tuned": "goal",
+    "goal-strong": "goal",
+}
 PLAIN = {
     "theme": "Doubts about a task.",
     "idea": "Doubt often belongs to one task.",
     "quote": "I closed the form.",
+    "goal": "I closed the form.",
+    "context": "A nurse on a ward.",
+    "open": "specific",
+    "text": "It was Monday.",
 }
 DANGER = "I do not want to live any more and I think about ending my life."
 each = pytest.mark.parametrize("attack", ATTACKS, ids=[attack["name"] for attack in ATTACKS])
 
 
 def fill(name: str, quote: str) -> prompting.Prompt:
-    """Return a prompt with this quote, and with a plain text around it where it takes one."""
+    """Return a prompt with these words in its place, and plain ones around them."""
     template = prompting.load(name)
-    values = PLAIN | {"quote": quote, "text": "It was Monday."}
+    values = PLAIN | {PROMPTS[name]: quote}
     return template.fill(**{key: values[key] for key in template.variables})
 
 
@@ -79,8 +90,7 @@ def test_an_attack_beside_danger_hides_no_danger(safety: SafetyReader, attack: d
 def tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    models = os.environ.get("MENTORING_MODELS") or Path(__file__).parents[1] / ".cache" / "models"
-    return AutoTokenizer.from_pretrained(prepare.prepare(Path(models)), local_files_only=True)
+    return AutoTokenizer.from_pretrained(writer_folder(), local_files_only=True)
 
 
 @pytest.mark.models

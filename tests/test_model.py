@@ -6,19 +6,23 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import writer_folder
 
+from assistant import assemble
 from assistant import model as models
 from assistant.errors import ModelError
-from assistant.model import prepare, server
+from assistant.model import local, prepare, server
 from assistant.model.local import LocalModel, fingerprint
 from assistant.model.scripted import ScriptedModel
 from assistant.model.server import ServerModel
 from assistant.prompting import Prompt
+from assistant.settings import Settings
 
 PROMPT = Prompt("t", (("system", "Be brief."), ("user", "Ask.")), 16, ("\n", "?"), "h")
 
@@ -33,8 +37,10 @@ class Converter:
         self.calls = 0
         self.fails = fails
 
-    def __call__(self, source: Path, target: Path) -> None:
+    def __call__(self, source: Path, adapter: Path | None, target: Path) -> None:
         self.calls += 1
+        if adapter:
+            (target / "adapter.json").write_bytes(adapter.read_bytes())
         (target / "config.json").write_text("{}")
         if self.fails:
             raise ModelError("unreadable")
@@ -75,7 +81,7 @@ def flip_a_byte(folder: Path) -> None:
         lambda folder: (folder / prepare.MANIFEST).write_text('{"format"'),
         lambda folder: (folder / prepare.MANIFEST).write_text("[]"),
         lambda folder: (folder / prepare.MANIFEST).write_text(
-            '{"format": 0, "dtype": "", "source_sha256": "", "files": {}}'
+            '{"format": 0, "dtype": "", "source_sha256": "", "adapter_sha256": null, "files": {}}'
         ),
     ],
 )
@@ -95,6 +101,20 @@ def test_another_source_is_another_copy_and_one_is_kept(tmp_path: Path, source: 
     folder = prepare.prepare(tmp_path / "m", source, None, convert)
     assert (folder / "model.safetensors").read_bytes() == b"newernewer"
     assert len(list((tmp_path / "m").iterdir())) == 1
+
+
+def test_an_adapter_makes_a_copy_of_its_own_and_another_one_another(tmp_path: Path, source: Path) -> None:
+    convert, adapter = Converter(), tmp_path / "writer.safetensors"
+    adapter.write_bytes(b"first")
+    plain = prepare.prepare(tmp_path / "m", source, None, convert)
+    tuned = prepare.prepare(tmp_path / "m", source, None, convert, adapter)
+    assert tuned != plain and (tuned / "adapter.json").read_bytes() == b"first"
+    assert prepare.prepare(tmp_path / "m", source, None, convert, adapter) == tuned and convert.calls == 2
+    adapter.write_bytes(b"second")
+    assert prepare.prepare(tmp_path / "m", source, None, convert, adapter) == tuned and convert.calls == 3
+    assert (tuned / "adapter.json").read_bytes() == b"second"
+    hashes = prepare.file_hash(source), prepare.file_hash(adapter)
+    assert prepare.fault(tuned, *hashes) is None and prepare.fault(tuned, hashes[0]) is not None
 
 
 def test_a_failed_conversion_leaves_what_was_there(tmp_path: Path, source: Path) -> None:
@@ -122,6 +142,40 @@ def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepare, "PACKAGE", "no-such-package")
     with pytest.raises(ModelError, match="no-such-package"):
         prepare.bundled_source()
+
+
+def test_a_bundled_model_that_cannot_be_had_is_a_sentence_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path, models=tmp_path / "models")
+    monkeypatch.setattr(prepare, "PACKAGE", "no-such-package")
+    model, fault = assemble.text_model(settings)
+    assert model is None and fault and "no-such-package" in fault and "make setup" in fault
+    monkeypatch.undo()
+    monkeypatch.setattr(assemble, "WRITER", tmp_path / "gone.safetensors")
+    model, fault = assemble.text_model(settings)
+    assert model is None and fault and "gone.safetensors" in fault
+    assert list((tmp_path / "models").glob("*")) == []
+
+
+def test_a_style_is_declared_or_follows_from_the_model(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+
+    def style(model: str, declared: str = "auto") -> str | None:
+        made, fault = assemble.text_model(
+            Settings(data=tmp_path, models=tmp_path, model=model, model_style=declared)
+        )
+        return made.style if made else fault
+
+    assert style(str(tmp_path)) == "plain" and style("http://127.0.0.1:1") == "strong"
+    assert style(str(tmp_path), "strong") == "strong" and style("http://127.0.0.1:1", "plain") == "plain"
+    assert (
+        style(str(tmp_path), "best")
+        == "The setting model_style cannot be 'best'. Set it to auto, plain or strong."
+    )
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(local.LARGE)  # no bytes are written
+    assert style(str(tmp_path)) == "strong"
 
 
 # The server
@@ -287,6 +341,18 @@ def test_this_machine_is_accepted(address: str) -> None:
     assert ServerModel(address).away == ""
 
 
+def test_a_structure_is_asked_for_and_left_out_where_it_is_refused(stub: Stub) -> None:
+    schema = {"type": "object"}
+    stub.answer = lambda handler, body: (
+        send(handler, {"error": "no"}, 400) if "response_format" in body else send(handler, choices("{}"))
+    )
+    assert ServerModel(stub.address).generate(replace(PROMPT, schema=schema), 1, 16, 5) == ["{}"]
+    asked = [body.get("response_format") for body in stub.asked]
+    assert asked[0]["type"] == "json_schema" and asked[0]["json_schema"]["schema"] == schema
+    assert asked[1:] == [None]
+    assert "response_format" not in (ServerModel(stub.address).generate(PROMPT, 1, 16, 5) and stub.asked[-1])
+
+
 def test_a_host_named_as_allowed() -> None:
     far = ServerModel("http://models.example.org/v1#m", allowed={"models.example.org"})
     assert far.away == "models.example.org" and far.name == "m at http://models.example.org/v1"
@@ -349,8 +415,7 @@ def test_the_fingerprint_sees_tuned_weights(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[LocalModel]:
-    folder = os.environ.get("MENTORING_MODELS") or Path(__file__).parents[1] / ".cache" / "models"
-    made = LocalModel(prepare.prepare(Path(folder)))
+    made = LocalModel(writer_folder())
     yield made
     made.close()
 
@@ -364,6 +429,41 @@ def test_the_real_model_writes_the_same_words_for_the_same_seed(real: LocalModel
     assert dict(heard) == dict(enumerate(one))
     assert real.generate(PROMPT, 4, 12, 3) == one
     assert real.generate(PROMPT, 4, 12, 4) != one
+
+
+@pytest.mark.models
+def test_answers_follow_their_leads_as_if_each_stood_alone(real: LocalModel) -> None:
+    # So peaked a choice that the seed decides nothing: what differs would be the padding's doing.
+    leads = ("For me: What", "Like: How was it for you to say no to her?\nFor me: How was", "A")
+    sure = pytest.MonkeyPatch()
+    sure.setattr(local, "TOP_K", 1)
+    together = real.generate(replace(PROMPT, leads=leads), 3, 10, 1)
+    alone = [real.generate(replace(PROMPT, leads=(lead,)), 1, 10, 1)[0] for lead in leads]
+    in_text = real.generate(PROMPT, 1, 10, 1)
+    sure.undo()
+    assert together == alone and len({*together, *in_text}) > 2
+    assert not any(answer.startswith(lead) for answer, lead in zip(together, leads, strict=True))
+    with pytest.raises(ModelError, match="2 answers after 3 beginnings"):
+        real.generate(replace(PROMPT, leads=leads), 2, 10, 1)
+
+
+@pytest.mark.models
+def test_an_adapter_is_worked_into_the_weights(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    linear = torch.nn.Linear(3, 2, bias=False).bfloat16()
+    model = torch.nn.Sequential(torch.nn.ReLU(), linear)
+    before, a, b = linear.weight.clone(), torch.randn(1, 3), torch.randn(2, 1)
+    path = tmp_path / "writer.safetensors"
+    save_file({"1.A": a, "1.B": b}, path, {"scale": "2.0"})
+    local._work_in(model, path)
+    assert torch.equal(linear.weight, (before.float() + 2 * (b @ a)).bfloat16())
+    save_file({"1.A": torch.randn(1, 4), "1.B": b}, path, {"scale": "2.0"})
+    with pytest.raises(ModelError, match=r"weights .* cannot be used"):
+        local._work_in(model, path)
+    with pytest.raises(ModelError, match=r"weights .* cannot be used"):
+        local._work_in(model, tmp_path / "none")
 
 
 @pytest.mark.models

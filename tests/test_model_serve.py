@@ -15,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from conftest import writer_folder
 
 from assistant.errors import ModelError
-from assistant.model import prepare
 from assistant.model.server import ServerModel
 from assistant.prompting import Prompt
 from assistant.prompting import load as load_prompt
@@ -37,8 +37,7 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    models = os.environ.get("MENTORING_MODELS") or Path(__file__).parents[1] / ".cache" / "models"
-    folder = prepare.prepare(Path(models))
+    folder = writer_folder()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -11,7 +11,8 @@ from web import Human, application, keeper, plant
 
 from assistant.accounts import Person
 from assistant.assemble import Application
-from assistant.errors import AccessError, InputError
+from assistant.errors import AccessError, InputError, ModelError
+from assistant.model.scripted import ScriptedModel
 from ui.goals import Goals
 from ui.meeting import Meeting
 from ui.mine import Mine
@@ -175,7 +176,7 @@ def test_what_the_model_was_given_can_be_read(site, kim):
     page, reflection = Write(site), read(site, kim, TEXT)
     for outcome in page.stream_model(kim, Given(reflection=reflection)):
         view = outcome.view
-    assert strings()["write"]["given"] in view
+    assert strings()["common"]["given"] in view
     model = site.pipeline.model
     assert model.name in view and model.hash in view
     assert "I opened the form on Monday." in view.split('class="given"')[1]
@@ -237,6 +238,78 @@ def test_without_a_model_a_page_drawn_before_gets_a_sentence(site, kim):
     site.pipeline.model = None
     [outcome] = Write(site).stream_model(kim, Given(reflection=reflection))
     assert strings()["write"]["model_failed"] in outcome.says
+
+
+def test_a_model_that_cannot_be_had_is_said_beside_the_banks_questions(site, kim):
+    reflection = read(site, kim, TEXT)
+    site.pipeline.model, site.pipeline.model_fault = (
+        None,
+        "The text model is not installed. Run `make setup`.",
+    )
+    view = Write(site).draw(kim, reflection)
+    assert "The text model is not installed." in view and 'data-act="stream_model"' not in view
+    assert view.count('class="asks"') >= 2
+    site.pipeline.model_fault = None
+    assert strings()["write"]["model_none"] in Write(site).draw(kim, reflection)
+
+
+def test_a_model_that_breaks_off_keeps_what_it_gave(site, kim):
+    reflection = read(site, kim, TEXT)
+    good = "What would a good first step look like for you?"
+    site.pipeline.model = ScriptedModel([[good], ModelError("The server broke off.")])
+    *_, last = Write(site).stream_model(kim, Given(reflection=reflection))
+    assert strings()["write"]["model_failed"] in last.says and "The server broke off." in last.says
+    assert last.view and last.view.count('class="asks"') >= 2
+
+
+WORDED = (
+    " Until [the end of next month] I will speak up in [every second] meeting with [one figure], and note what came "
+    "of it.\nFirst step: This week I write down [one question] for the meeting.\nCheck: Who in the meeting would you "
+    "like to hear you?"
+)
+
+
+def test_the_model_words_a_goal_that_was_looked_at(site, kim):
+    page = Goals(site)
+    goal = site.store.goals.save(kim.id, "", "")
+    site.pipeline.model = ScriptedModel(
+        [[WORDED], ["no"], ModelError("The server broke off.")], style="tuned"
+    )
+    view = page.look(kim, Given(goal=goal, words="speak up in meetings", context="")).view
+    assert view and 'data-act="stream_word"' in view and page.words["model_one"] not in view
+    working, worded, _ = [*page.stream_word(kim, Given(goal=goal)), None]
+    assert page.words["model_working"] in working.view
+    assert page.words["model_one"] in worded.view and "one figure" in worded.view
+    assert strings()["common"]["given"] in worded.view and "speak up in meetings" in worded.view
+    assert site.store.goals.load(kim.id, goal)["reading"]["origin"] == "model"
+    for says in ("model_empty", "model_failed"):
+        page.look(kim, Given(goal=goal, words=f"speak up in meetings {says}", context=""))
+        *_, last = page.stream_word(kim, Given(goal=goal))
+        assert page.words[says] in last.says and page.words["model_one"] not in last.view
+        assert site.store.goals.load(kim.id, goal)["reading"]["origin"] == "template"
+
+
+def test_a_goal_changed_while_the_model_writes_keeps_its_new_words(site, kim):
+    page = Goals(site)
+    goal = site.store.goals.save(kim.id, "", "")
+    site.pipeline.model = ScriptedModel([[WORDED]], style="tuned")
+    page.look(kim, Given(goal=goal, words="speak up in meetings", context=""))
+    run = page.stream_word(kim, Given(goal=goal))
+    next(run)
+    site.store.goals.save(kim.id, "learn to draw", "", goal)
+    assert page.words["changed_meanwhile"] in next(run).says
+    row = site.store.goals.load(kim.id, goal)
+    assert row["goal"] == "learn to draw" and row["reading"] is None
+
+
+def test_no_model_words_a_goal_under_a_notice(site, kim):
+    page = Goals(site)
+    goal = site.store.goals.save(kim.id, "", "")
+    site.pipeline.model = ScriptedModel([[WORDED]], style="tuned")
+    grave = "I do not want to live any more and I think about ending my life."
+    assert 'data-act="stream_word"' not in page.look(kim, Given(goal=goal, words=grave, context="")).view
+    list(page.stream_word(kim, Given(goal=goal)))
+    assert site.pipeline.model.prompts == []
 
 
 def test_texts_that_were_not_understood_are_not_counted(site, kim):

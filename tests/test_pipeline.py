@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from assistant.model.scripted import ScriptedModel
 from assistant.pipeline import NO_THEME, TOO_FEW, Pipeline, seed_for
 from assistant.questions import QuestionBank
 from assistant.retrieval import KnowledgeIndex
+from assistant.retrieval.cases import CaseIndex
 from assistant.safety import SafetyReader
 from assistant.store import Store
 
@@ -82,7 +84,12 @@ def safety() -> SafetyReader:
 
 @pytest.fixture
 def lines(
-    known: Knowledge, index: KnowledgeIndex, safety: SafetyReader, store: Store, embedder: HashingEmbedder
+    known: Knowledge,
+    index: KnowledgeIndex,
+    safety: SafetyReader,
+    store: Store,
+    embedder: HashingEmbedder,
+    tmp_path: Path,
 ) -> Pipeline:
     return Pipeline(
         knowledge=known,
@@ -91,6 +98,7 @@ def lines(
         safety_reader=safety,
         theme_reader=ScriptedThemes(),  # type: ignore[arg-type]
         index=index,
+        cases=CaseIndex([], embedder.encode, embedder.hash, tmp_path / "index"),
         bank=QuestionBank(known.questions),
         goal_reader=GoalReader(),
         prompts_hash="p",

@@ -1,4 +1,4 @@
-"""The question bank's choices, and drafts that are only ever trimmed."""
+"""The question bank's choices, and answers that are only ever trimmed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from assistant import questions
-from assistant.domain import BankQuestion, Passage, PassageMatch, Question, SafetyFinding, Span, Theme
-from assistant.errors import ModelError
-from assistant.model.scripted import ScriptedModel
+from assistant.domain import BankQuestion, Question, SafetyFinding, Span, Theme
 from assistant.questions import QuestionBank
 
 THEMES = ("feedback", "leadership", "goal_clarity", "perfectionism")
@@ -140,62 +138,3 @@ def test_an_answer_is_trimmed_to_its_question(answer: str, expected: str | None)
     assert questions.trim(answer) == expected
     if expected:
         assert expected in answer  # trimmed, never reworded
-
-
-def passage(theme: str) -> PassageMatch:
-    found = Passage("p1", "T", "Doubt has a task. More.", "mentee", (theme,), (), (), "B", "always", (), "")
-    return PassageMatch(found, 0.5, theme)
-
-
-def drafted(model: ScriptedModel, finding: SafetyFinding = NONE, **options: object) -> list[Question]:
-    settings: dict = {"check": lambda q: ["bad"] if "bad" in q.text else [], "per_theme": 4, **options}
-    describe = {theme: f"about {theme}" for theme in THEMES}
-    return list(
-        questions.draft(
-            model, themes(1), TEXT, [passage("feedback")], 5, finding=finding, describe=describe, **settings
-        )
-    )
-
-
-REPLIES = (
-    ["What is bad?", "What is quiet?", "No question.", "What is quiet?"],
-    ["How were your reviews?", "How bad was it?"],
-)
-
-
-def test_drafts_are_checked_trimmed_and_marked_as_the_models() -> None:
-    heard: list[Question] = []
-    model = ScriptedModel(REPLIES)
-    found = drafted(model, on_question=heard.append)
-    assert [(q.kind, q.text) for q in found] == [
-        ("reflect", "What is quiet?"),
-        ("ask", "How were your reviews?"),
-    ]
-    assert heard == found
-    assert all(q.origin == "model" and q.theme == "feedback" and q.passages == ("p1",) for q in found)
-    assert found[0].evidence == Span(0, 25)
-    last = model.prompts[0].messages[-1][1]
-    assert "In the review I go quiet." in last and "Doubt has a task." in last and "about feedback" in last
-    assert model.seeds == [5, 6]
-
-
-def test_drafts_come_best_first() -> None:
-    model = ScriptedModel([["What one?", "What two?"]], repeat=True)
-    found = drafted(model, rank=lambda qs: list(reversed(qs)))
-    assert [q.text for q in found] == ["What two?", "What one?"] * 2
-
-
-@pytest.mark.parametrize("finding", [SUPPORT, SafetyFinding("urgent"), SafetyFinding(understood=False)])
-def test_no_draft_where_the_bank_alone_may_speak(finding: SafetyFinding) -> None:
-    model = ScriptedModel(REPLIES)
-    assert drafted(model, finding) == [] == model.prompts
-
-
-def test_a_model_that_fails_says_so_after_what_it_gave() -> None:
-    model = ScriptedModel([REPLIES[0], ModelError("gone")])
-    run = questions.draft(
-        model, themes(1), TEXT, [], 1, finding=NONE, describe={"feedback": "f"}, check=lambda q: []
-    )
-    assert next(run).text == "What is bad?"
-    with pytest.raises(ModelError, match="gone"):
-        list(run)

@@ -41,7 +41,7 @@ def acts(store: Store) -> Iterator[tuple[str, str, Callable[[str, str], object]]
         ("verdicts", "reflection", r.verdicts),
         ("load goal", "goal", g.load),
         ("save goal", "goal", lambda who, at: g.save(who, "over", "", at)),
-        ("save_reading", "goal", lambda who, at: g.save_reading(who, at, {}, "none")),
+        ("save_reading", "goal", lambda who, at: g.save_reading(who, at, ("", ""), {}, "none")),
         ("save_wording", "goal", lambda who, at: g.save_wording(who, at, "over")),
         ("delete goal", "goal", g.delete),
         ("load meeting", "meeting", m.load),
@@ -137,7 +137,7 @@ def test_a_reflection_left_alone_is_not_quoted_by_reports_any_more(store, ana):
 
 def test_deleting_a_goal_leaves_no_byte_of_it(store, ana):
     goal = store.goals.save(ana, f"{MARK} goal", f"{MARK} why")
-    store.goals.save_reading(ana, goal, {"refined": MARK}, "none")
+    assert store.goals.save_reading(ana, goal, (f"{MARK} goal", f"{MARK} why"), {"refined": MARK}, "none")
     store.goals.save_wording(ana, goal, MARK)
     assert traces(store, MARK)
     store.goals.delete(ana, goal)
@@ -363,7 +363,10 @@ def test_a_report_says_whether_it_is_about_the_text_as_it_stands(store, ana):
 
 def test_new_words_of_a_goal_drop_the_reading_and_the_same_words_keep_it(store, ana):
     goal = store.goals.save(ana, "Speak \ud800", "why")
-    store.goals.save_reading(ana, goal, {"missing": []}, "none")
+    row = store.goals.load(ana, goal)
+    about = (row["goal"], row["context"])
+    assert store.goals.save_reading(ana, goal, about, {"missing": []}, "none")
+    assert not store.goals.save_reading(ana, goal, ("Speak", "why"), {"missing": ["specific"]}, "none")
     store.goals.save(ana, "Speak \ud800", "why", goal)
     assert store.goals.load(ana, goal)["reading"] == {"missing": []}
     store.goals.save(ana, "Speak up", "why", goal)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assistant import checklist, verify
-from assistant.domain import Question, QuestionKind
+from assistant.domain import Case, Question, QuestionKind
 
 TEXT = (
     "In Tuesday's review with Marek I went quiet again. He asked about the pump, I knew the answer since 2019, "
@@ -134,19 +134,49 @@ def test_a_feeling_or_a_clinical_word_of_the_text_may_be_used() -> None:
     assert "diagnosis" in verify.reasons(TEXT, "What does therapy bring you for the review?", "reflect")
 
 
-def drafts(count: int) -> list[Question]:
-    return [Question("reflect", f"What {number}?", "feedback", "model") for number in range(count)]
-
-
 def test_ranking_puts_the_best_grounded_first_and_drops_the_ungrounded() -> None:
     vectors = np.array([[0.6, 0.8, 0], [1, 0, 0], [0, 0, 1]], np.float32)
     evidence = np.array([[1, 0, 0], [0, 0.1, 0]], np.float32)
-    ranked = verify.rank(drafts(3), vectors, evidence)
-    assert [question.text for question in ranked] == ["What 1?", "What 0?"]
+    assert verify.order(vectors, evidence) == [1, 0]
 
 
 def test_ranking_keeps_the_order_of_equals_and_takes_nothing() -> None:
     same = np.ones((3, 1), np.float32)
-    assert verify.rank(drafts(3), same, same[:1]) == drafts(3)
-    assert verify.rank([], np.zeros((0, 1), np.float32), same) == []
-    assert verify.rank(drafts(2), same[:2], np.zeros((0, 1), np.float32)) == drafts(2)
+    assert verify.order(same, same[:1]) == [0, 1, 2]
+    assert verify.order(np.zeros((0, 1), np.float32), same) == []
+    assert verify.order(same[:2], np.zeros((0, 1), np.float32)) == [0, 1]
+
+
+def test_ranking_leaves_out_what_the_model_finds_unlikely_where_it_tells() -> None:
+    same = np.ones((3, 1), np.float32)
+    assert verify.order(same, same[:1], [-0.7, -9.0, -0.5]) == [2, 0]
+    assert verify.order(same, same[:1], [None, None, None]) == [0, 1, 2]
+
+
+EMAILS = "My manager said my emails were too long. I sit and rewrite them."
+ORDINARY = frozenset("how what when my".split())
+
+
+def test_a_name_that_opens_a_sentence_is_a_name() -> None:
+    told = "Gary finds my emails too long. How do my emails read to you?"
+    assert "invented" in verify.reasons(EMAILS, told, "ask", ordinary=ORDINARY)
+    assert (
+        verify.reasons(EMAILS, told.replace("Gary finds", "My manager finds"), "ask", ordinary=ORDINARY) == []
+    )
+    assert "invented" not in verify.reasons(EMAILS, told, "ask")  # where no list of words is given
+
+
+def test_what_belongs_to_the_case_a_draft_was_fitted_from_is_seen() -> None:
+    case = Case(
+        "feedback",
+        "I cried over a stapler",
+        {"reflect": "When you cried over the stapler, what had been on your mind?"},
+    )
+    bank = ("What had been on your mind before?",)
+
+    def carried(text: str) -> bool:
+        return verify.carried_over(Question("reflect", text, "feedback", "model"), EMAILS, case, bank)
+
+    assert carried("When you cried over the emails, what had been on your mind?")
+    assert carried("What would the stapler say about your emails?")
+    assert not carried("When you rewrite your emails, what is on your mind?")

@@ -33,6 +33,7 @@ from assistant.pipeline import Pipeline
 from assistant.questions import QuestionBank
 from assistant.reporting import goal_row
 from assistant.retrieval import KnowledgeIndex
+from assistant.retrieval.cases import CaseIndex
 from assistant.safety import SafetyReader
 from assistant.settings import Settings, go_offline
 from assistant.sharing import Sharing
@@ -76,6 +77,7 @@ def application(folder: Path, **settings: Any) -> Application:
         safety_reader=SafetyReader(),
         theme_reader=TwoThemes(),  # type: ignore[arg-type]
         index=KnowledgeIndex(list(known.passages.values()), embedder.encode, embedder.hash, folder / "index"),
+        cases=CaseIndex([], embedder.encode, embedder.hash, folder / "index"),
         bank=QuestionBank(known.questions),
         goal_reader=GoalReader(),
         prompts_hash="none",
@@ -341,7 +343,8 @@ def _goals(site: Application, owner: str, marks: dict[str, str]) -> dict[str, st
     goals.save_wording(owner, settled, _written(marks, "goals.wording"))
     goal = goals.save(owner, _written(marks, "goals.goal"), _written(marks, "goals.context"))
     row = goal_row(*site.pipeline.refine_goal("Learn to speak up in our weekly meeting.", None))
-    goals.save_reading(owner, goal, row | {"refined": _written(marks, "goals.reading")}, "none")
+    found, kept = row | {"refined": _written(marks, "goals.reading")}, goals.load(owner, goal)
+    goals.save_reading(owner, goal, (kept["goal"], kept["context"]), found, "none")
     return {"goal": goal, "settled": settled}
 
 

@@ -16,7 +16,9 @@ from assistant.embedding import MiniLM
 from training import reader_data as data
 
 EVALS = Path(__file__).resolve().parent.parent / "benchmarks" / "evals"
-NAMES = ("reflections.dev", "safety.dev", "safety.heldout", "safety.heldout2", "counter.heldout", "retrieval")
+NAMES = (
+    "reflections.dev", "safety.dev", "safety.heldout", "safety.heldout2", "counter.heldout", "retrieval", "questions.blind",
+)  # fmt: skip
 EACH_OTHER, EVALUATION = 0.93, 0.88  # cosines of whole texts
 CHARS = 700  # of each text: enough to tell a copy
 

@@ -1,19 +1,23 @@
-"""Tunes the small text model to write questions: ``python -m training.train_writer [--examples N] [--out FOLDER]``.
+"""Tunes the small text model to write questions: ``python -m training.train_writer``.
 
 LoRA on the prepared copy of SmolLM2-135M-Instruct: of a text, a theme, the words that show it and an idea of
-the library, both questions, in either order. The loss counts the questions alone. Writes the adapter each epoch
-into .cache/writer, and its figures to training/results-writer.md. Not run in full yet. A GPU is used where there is one.
+the library, both questions, in either order; most of them after a question asked of another text, which is to be
+fitted to this one, some freely. And of a goal with what is open in it: the goal said anew, a first step, a
+question to check it. The loss counts these answers alone. Writes the adapter each epoch into
+.cache/writer, in the end assistant/weights/writer.safetensors and knowledge/cases.jsonl, and its figures to
+training/results-writer.md. A GPU is used where there is one.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,48 +25,45 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as f
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assistant import settings
 from assistant.domain import Span
+from assistant.drafting import around, lead_of
 from assistant.model import prepare
+from assistant.prompting import Prompt
 from assistant.prompting import load as load_prompt
+from assistant.questions import KINDS
 from training import reader_data
 from training import writer_data as data
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "training" / "results-writer.md"
+WEIGHTS = ROOT / "assistant" / "weights" / "writer.safetensors"
+CASES = ROOT / "knowledge" / "cases.jsonl"
 DATE, SEED = "2026-11-28", 20261128
-RANK, ALPHA, DROPOUT = 16, 32, 0.05
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-EPOCHS, PIECES, RATE, WARM = 3, 2000, 4e-4, 0.05
-KINDS = ("reflect", "ask")
+PIECES, RATE, WARM = 2000, 4e-4, 0.05
+SAID = 50  # batches after which it is said how far it is, and what is learnt so far is kept
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)
 class Coded:
-    """Word pieces of a prompt and its answer; those of the answer start at ``begins``."""
+    """Word pieces of a prompt and its answer; ``asked`` is true for the pieces of the questions themselves."""
 
     pieces: list[int]
-    begins: int
+    asked: list[bool]
 
 
-def prompt_of(example: data.Example, theme: str) -> Any:
+def prompt_of(example: data.Example, theme: str) -> Prompt:
     """Return the filled prompt of one example."""
     start = max(0, example.text.find(example.quote))
     quote = Span(start, start + len(example.quote))
-    return load_prompt("question-pair").fill(
-        theme=theme, idea=example.idea, text=data.around(example.text, quote), quote=example.quote
-    )
-
-
-def answer_of(example: data.Example, order: Sequence[str]) -> str:
-    """Return the questions as the model should write them, a line each, the kinds in this order."""
-    labels = {"reflect": "For me:", "ask": "For my mentor:"}
-    return "\n".join(
-        f"{labels[kind]} {example.questions[kind]}" for kind in order if kind in example.questions
+    return load_prompt("question-tuned").fill(
+        theme=theme, idea=example.idea, text=around(example.text, quote), quote=example.quote
     )
 
 
@@ -72,12 +73,36 @@ def coded(
     """Return the examples as word pieces, each with its questions in an order drawn anew."""
     found = []
     for example in examples:
-        filled = prompt_of(example, themes[example.theme])
+        chat = [
+            {"role": role, "content": content}
+            for role, content in prompt_of(example, themes[example.theme]).messages
+        ]
+        before = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        pieces = tokenizer(before, add_special_tokens=False).input_ids
+        asked = [False] * len(pieces)
+        for kind in draw.sample(KINDS, 2):
+            if kind not in example.questions:
+                continue
+            lead = tokenizer(lead_of(kind, example.likes.get(kind)), add_special_tokens=False).input_ids
+            own = tokenizer(f" {example.questions[kind]}\n", add_special_tokens=False).input_ids
+            pieces += lead + own
+            asked += [False] * len(lead) + [True] * len(own)
+        found.append(Coded(pieces, asked))
+    return found
+
+
+def coded_goals(goals: Sequence[data.Goal], tokenizer: Any) -> list[Coded]:
+    """Return goals as word pieces."""
+    found = []
+    for goal in goals:
+        filled = load_prompt("goal-tuned").fill(
+            goal=goal.goal, context=goal.context or "-", open=", ".join(goal.open).replace("_", " ")
+        )
         chat = [{"role": role, "content": content} for role, content in filled.messages]
         before = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        answer = answer_of(example, draw.sample(KINDS, 2)) + tokenizer.eos_token
-        first = tokenizer(before, add_special_tokens=False).input_ids
-        found.append(Coded(first + tokenizer(answer, add_special_tokens=False).input_ids, len(first)))
+        pieces = tokenizer(before, add_special_tokens=False).input_ids
+        own = tokenizer(goal.answer + tokenizer.eos_token, add_special_tokens=False).input_ids
+        found.append(Coded(pieces + own, [False] * len(pieces) + [True] * len(own)))
     return found
 
 
@@ -101,32 +126,75 @@ def loss(model: Any, rows: Sequence[Coded]) -> tuple[torch.Tensor, int]:
     for at, row in enumerate(rows):
         ids[at, : len(row.pieces)] = torch.tensor(row.pieces)
         real[at, : len(row.pieces)] = 1
-        asked[at, row.begins : len(row.pieces)] = True
+        asked[at, : len(row.pieces)] = torch.tensor(row.asked)
     ids, real, asked = ids.to(DEVICE), real.to(DEVICE), asked.to(DEVICE)
-    hidden = model.base_model.model.model(input_ids=ids, attention_mask=real).last_hidden_state
+    hidden = model.base_model.model.model(
+        input_ids=ids, attention_mask=real, use_cache=False
+    ).last_hidden_state
     kept = hidden[:, :-1][asked[:, 1:]]  # the vocabulary is large: score only what is asked
     logits = model.base_model.model.lm_head(kept).float()
     return f.cross_entropy(logits, ids[:, 1:][asked[:, 1:]], reduction="sum"), int(asked.sum())
 
 
-def train(
-    model: Any, examples: Sequence[data.Example], held: Sequence[data.Example], tokenizer: Any, out: Path
-) -> list[str]:
+@dataclass(frozen=True)
+class Plan:
+    """One way of tuning."""
+
+    epochs: int
+    rank: int
+    lowest: int  # the first layer that is tuned
+    free: bool  # no question of another text is given
+
+
+Epoch = list[list[Coded]]  # batches
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is learnt from, and what tests."""
+
+    examples: Sequence[data.Example]
+    held: Sequence[data.Example]
+    goals: Sequence[data.Goal]
+    held_goals: Sequence[data.Goal]
+
+    def epochs(self, plan: Plan, tokenizer: Any) -> list[Epoch]:
+        """Return the batches of each epoch: all questions, in orders drawn anew, and all goals."""
+        draw, themes = random.Random(SEED), meanings()
+        goals = coded_goals(self.goals, tokenizer)
+        return [
+            batches(coded(self.examples, tokenizer, themes, draw) + goals, draw) for _ in range(plan.epochs)
+        ]
+
+    def tests(self, tokenizer: Any) -> list[Epoch]:
+        """Return the held-out questions written freely, after another text's, and the held-out goals."""
+        free = [replace(example, likes={}) for example in self.held]
+        return [
+            *(
+                batches(coded(part, tokenizer, meanings(), random.Random(SEED)), random.Random(SEED))
+                for part in (free, self.held)
+            ),
+            batches(coded_goals(self.held_goals, tokenizer), random.Random(SEED)),
+        ]
+
+
+def meanings() -> dict[str, str]:
+    return {key: info.means for key, info in data.knowledge.load().themes.items()}
+
+
+def train(model: Any, epochs: Sequence[Epoch], tests: Sequence[Epoch], out: Path) -> list[str]:
     """Tune ``model`` in place; return a row of figures an epoch."""
-    themes = {key: info.means for key, info in data.knowledge.load().themes.items()}
-    draw = random.Random(SEED)
     torch.manual_seed(SEED)
     tuned = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(tuned, RATE, weight_decay=0.01)
-    # The batches of another epoch may be a few more or less.
-    steps = EPOCHS * (2 + len(batches(coded(examples, tokenizer, themes, draw), draw)) * 6 // 5)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=WARM)
-    tests = batches(coded(held, tokenizer, themes, random.Random(SEED)), random.Random(SEED))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, RATE, total_steps=1 + sum(map(len, epochs)), pct_start=WARM
+    )
     rows, start = [], time.monotonic()
-    for epoch in range(EPOCHS):
+    for number, epoch in enumerate(epochs, 1):
         model.train()
         total, pieces = 0.0, 0
-        for rows_of_batch in batches(coded(examples, tokenizer, themes, draw), draw):
+        for at, rows_of_batch in enumerate(epoch, 1):
             with torch.autocast(DEVICE, torch.bfloat16):
                 wrong, count = loss(model, rows_of_batch)
             optimiser.zero_grad()
@@ -135,8 +203,14 @@ def train(
             optimiser.step()
             schedule.step()
             total, pieces = total + wrong.item(), pieces + count
-        seen = _tested(model, tests)
-        rows.append(f"| {epoch + 1} | {total / pieces:.3f} | {seen:.3f} | {time.monotonic() - start:.0f} |")
+            if at % SAID == 0:
+                print(
+                    f"epoch {number}: {at} of {len(epoch)}, {total / pieces:.3f}, {time.monotonic() - start:.0f} s",
+                    flush=True,
+                )
+                model.save_pretrained(out)
+        seen = " | ".join(f"{_tested(model, part):.3f}" for part in tests)
+        rows.append(f"| {number} | {total / pieces:.3f} | {seen} | {time.monotonic() - start:.0f} |")
         print(rows[-1], flush=True)
         model.save_pretrained(out)
     return rows
@@ -153,31 +227,82 @@ def _tested(model: Any, tests: Sequence[Sequence[Coded]]) -> float:
     return total / pieces if pieces else math.nan
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, help="learn from so many, drawn by the seed")
-    parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "writer")
-    arguments = parser.parse_args()
+def untuned(plan: Plan) -> tuple[Any, Any]:
+    """Return the prepared model with a fresh adapter, and its tokenizer."""
     folder = prepare.prepare(settings.load({}).models)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(
-        DEVICE
+    # For texts of this length plain attention is the faster one on a processor.
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16, attn_implementation="eager", local_files_only=True
     )
-    model = get_peft_model(
-        model, LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=DROPOUT, target_modules=MODULES)
+    model = model.to(DEVICE)
+    layers = list(range(plan.lowest, model.config.num_hidden_layers))
+    adapter = LoraConfig(
+        r=plan.rank,
+        lora_alpha=2 * plan.rank,
+        lora_dropout=0.0,  # drawing what to drop takes as long as all the rest on a processor
+        target_modules=MODULES,
+        layers_to_transform=layers,
     )
-    hands = [hand for hand in reader_data.HANDS if hand not in data.HELD_OUT]
-    examples, held = data.examples(hands), data.examples(data.HELD_OUT)
-    random.Random(SEED).shuffle(examples)
-    examples = examples[: arguments.examples]
-    print(f"{len(examples)} examples, {len(held)} held out, on {DEVICE}", flush=True)
-    rows = train(model, examples, held, tokenizer, arguments.out)
+    return get_peft_model(model, adapter), tokenizer
+
+
+def ship(trained: Path, pool: Sequence[data.Example]) -> None:
+    """Write what the application needs: the adapter as it is worked in at set-up, and the cases to fit."""
+    about = json.loads((trained / "adapter_config.json").read_text("utf-8"))
+    found = load_file(trained / "adapter_model.safetensors")
+    parts = {
+        name.removeprefix("base_model.model.")
+        .replace(".lora_A.weight", ".A")
+        .replace(".lora_B.weight", ".B"): tensor.to(torch.bfloat16)
+        for name, tensor in found.items()
+    }
+    scale = about["lora_alpha"] / about["r"]
+    save_file(parts, WEIGHTS, {"scale": str(scale), "data_hash": data.data_hash(), "date": DATE})
+    rows = [{"theme": e.theme, "quote": e.quote, **e.questions} for e in pool]
+    CASES.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, help="learn from so many, drawn by the seed")
+    parser.add_argument("--held", type=int, default=100, help="test on so many")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--lowest", type=int, default=8, help="the first layer that is tuned")
+    parser.add_argument("--free", action="store_true", help="give no question of another text")
+    parser.add_argument("--ship", action="store_true", help="train nothing; ship what was trained before")
+    parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "writer")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    plan = Plan(given.epochs, given.rank, given.lowest, given.free)
+    pool = data.examples([hand for hand in reader_data.HANDS if hand not in data.HELD_OUT])
+    if given.ship:
+        ship(given.out, pool)
+        return
+    random.Random(SEED).shuffle(pool)
+    examples = pool[: given.examples]
+    unseen = data.examples(data.HELD_OUT)
+    random.Random(SEED).shuffle(unseen)
+    held = data.with_likes(unseen[: given.held], pool)
+    goals, held_goals = data.goals()
+    lessons = Lessons(
+        examples if plan.free else data.with_likes(examples, pool), held, goals[: given.examples], held_goals
+    )
+    print(f"{len(examples)} examples, {len(held)} held out, on {DEVICE}, {plan}", flush=True)
+    model, tokenizer = untuned(plan)
+    rows = train(model, lessons.epochs(plan, tokenizer), lessons.tests(tokenizer), given.out)
+    if not given.examples:
+        ship(given.out, pool)
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(
-            f"\n## {DATE}, {len(examples)} examples, rank {RANK}, seed {SEED}, data {data.data_hash()}\n\n"
-            "| epoch | loss learned | loss on unseen hands | seconds |\n| --- | --- | --- | --- |\n"
-            + "\n".join(rows)
-            + "\n"
+            f"\n## {DATE}, {len(examples)} examples, {len(lessons.goals)} goals, {plan}, seed {SEED}, "
+            f"data {data.data_hash()}\n\n"
+            "| epoch | loss learned | unseen hands, written freely | after a question of another text "
+            "| goals | seconds |\n| --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
         )
 
 

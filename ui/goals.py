@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,8 @@ from assistant import goals as goal_step
 from assistant import reporting, screen
 from assistant.accounts import Person
 from assistant.assemble import Application
-from assistant.errors import InputError
+from assistant.errors import InputError, ModelError, PromptError
+from assistant.prompting import Prompt
 from ui import share_panel
 from ui.page import Given, Outcome, Page
 from ui.words import render, strings
@@ -28,7 +30,7 @@ class Goals:
     def open(self, person: Person, given: Given) -> Outcome:
         return Outcome(self.draw(person))
 
-    def draw(self, person: Person, goal_id: str = "", panel: str = "") -> str:
+    def draw(self, person: Person, goal_id: str = "", panel: str = "", working: bool = False) -> str:
         """Return the page with one goal on the sheet, else the unsettled one, and all others beside it."""
         goal = self.goals.load(person.id, goal_id) if goal_id else self._unsettled(person)
         reading = goal["reading"]
@@ -44,8 +46,11 @@ class Goals:
             notices = [
                 screen.notice_row(reading["safety"]["level"], reading["safety"]["kind"], self.site.knowledge)
             ]
+        model = self.site.pipeline.model
         return render(
             "goals.html", "goals", goal=goal, reading=reading, goals=every, notices=notices, panel=panel,
+            working=working, model_offer=model is not None and model.style != "plain",
+            goes_to=self.site.text_goes_to,
             pieces=_pieces(reading["refined"]) if reading and reading["refined"] else [],
             step=_pieces(reading["first_step"]) if reading and reading["first_step"] else [],
             complete=bool(reading) and not reading["missing"] and not notices,
@@ -72,8 +77,34 @@ class Goals:
             raise InputError("Write the goal first, as you would say it.")
         goal_id = self.goals.save(person.id, goal, context, given.need("goal"))
         finding, reading = self.site.pipeline.refine_goal(goal.strip(), context.strip() or None)
-        self.goals.save_reading(person.id, goal_id, reporting.goal_row(finding, reading), finding.level)
+        row = self.goals.load(person.id, goal_id)
+        found = reporting.goal_row(finding, reading)
+        self.goals.save_reading(person.id, goal_id, (row["goal"], row["context"]), found, finding.level)
         return Outcome(self.draw(person, goal_id))
+
+    def stream_word(self, person: Person, given: Given) -> Iterator[Outcome]:
+        """Let the local model word the goal that was looked at; without its words the others stay."""
+        goal_id = given.need("goal")
+        row = self.goals.load(person.id, goal_id)
+        yield Outcome(self.draw(person, goal_id, working=True))
+        goal, context = row["goal"].strip(), row["context"].strip() or None
+        pipeline, prompts = self.site.pipeline, list[Prompt]()
+        try:
+            finding, reading = pipeline.refine_goal(goal, context)
+            worded = pipeline.word_goal(goal, context, finding, reading, 0, prompts.append)
+        except (ModelError, PromptError) as error:
+            yield Outcome(self.draw(person, goal_id), f"{self.words['model_failed']} {error}")
+            return
+        found = reporting.goal_row(finding, worded)
+        if prompts and pipeline.model:
+            found["given"] = reporting.given_row(pipeline.model.name, pipeline.model.hash, prompts)
+        if not self.goals.save_reading(
+            person.id, goal_id, (row["goal"], row["context"]), found, finding.level
+        ):
+            yield Outcome(self.draw(person, goal_id), self.words["changed_meanwhile"])
+            return
+        says = "" if worded.origin == "model" else self.words["model_empty"]
+        yield Outcome(self.draw(person, goal_id), says)
 
     def use(self, person: Person, given: Given) -> Outcome:
         """Keep the offered wording with the fields as the person filled them."""
@@ -119,5 +150,5 @@ def build(site: Application, demo: gr.Blocks) -> None:
     def redraw(person: Person, given: Given, panel: str) -> str:
         return acts.draw(person, panel=panel)
 
-    names = ("open", "save", "look", "use", "keep", "take", "delete")
+    names = ("open", "save", "look", "stream_word", "use", "keep", "take", "delete")
     Page(site, demo, "goals", {name: getattr(acts, name) for name in names} | share_panel.acts(site, redraw))

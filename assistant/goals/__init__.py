@@ -58,6 +58,10 @@ class GoalReader:
         draft = self._refiner.draft(goal, around, missing, frame == "avoidance")
         return GoalReading(missing, frame, kind, draft.refined, draft.first_step, draft.check, "template")
 
+    def missing(self, goal: str, context: str | None) -> tuple[str, ...]:
+        """Return what is open in a goal, whatever else may be said of it."""
+        return self._reader.missing(goal[:_READ_AT_MOST], (context or "")[:_READ_AT_MOST])
+
     def _unfit(self, goal: str) -> str | None:
         line = " ".join(goal.split())
         if len(goal) > MAX_CHARS:

@@ -6,8 +6,10 @@ the pen must not take the library away from everybody.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -58,7 +60,10 @@ class _HelpEntry(Strict):
     source: str = ""
 
 
-@dataclass(slots=True)
+_LOWER = re.compile(r"(?<![^\W_])[a-z][a-z'’]*")
+
+
+@dataclass
 class Knowledge:
     """The loaded library; ``faults`` names each file that was left out, its line, and why."""
 
@@ -73,6 +78,12 @@ class Knowledge:
     starters: tuple[str, ...] = ()
     hash: str = ""
     faults: list[str] = field(default_factory=list)
+
+    @functools.cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The lower-case words of the library: no names, even where a sentence starts with one."""
+        texts = [item.text for item in self.passages.values()] + [item.text for item in self.questions]
+        return frozenset(word for text in texts for word in _LOWER.findall(text))
 
     def notice(self, level: str, kind: str | None) -> Notice:
         """Return the notice for a finding, or the general one of its level."""

@@ -7,11 +7,12 @@ is imported here; ``assistant.model.local`` imports transformers when the first 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from assistant.errors import ModelError
 
+OnScore = Callable[[int, float], None]  # (number of the answer, mean log-likelihood of its tokens)
 OnText = Callable[[int, str], None]  # (number of the hypothesis, its text so far)
 
 
@@ -26,9 +27,33 @@ class Prompt(Protocol):
     def stop(self) -> tuple[str, ...]:
         """An answer ends with the first of these; a line break is left out, a "?" stays in."""
 
+    @property
+    def temperature(self) -> float | None:
+        """How freely to sample: 1 as the model would, less for likelier words; None: as the engine does."""
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON that an answer should be; an engine that can hold a model to it does, others leave it to the words."""
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """What each answer begins with, one for every answer, itself no part of it; none: nothing.
+
+        Only a model of style "tuned" is given any.
+        """
+
+
+# What a model can do decides which prompts it is given: one tuned for this task, one that follows examples,
+# one that follows instructions and answers in a structure.
+Style = Literal["tuned", "plain", "strong"]
+
 
 class TextModel(Protocol):
     """Writes texts for a prompt. ``hash`` changes whenever the weights, or the server, would."""
+
+    @property
+    def style(self) -> Style:
+        """Which prompts it is given."""
 
     @property
     def name(self) -> str:
@@ -39,13 +64,20 @@ class TextModel(Protocol):
         """Sixteen hex digits."""
 
     def generate(
-        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None = None
+        self,
+        prompt: Prompt,
+        count: int,
+        max_tokens: int,
+        seed: int,
+        on_text: OnText | None = None,
+        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` sampled answers, stripped, some perhaps empty or alike.
 
         Each answer is as sampled: cut at a stop mark or at ``max_tokens``, otherwise untouched.
         The same seed gives the same answers on the same machine where the engine can promise it.
-        ``on_text`` hears of every answer as it grows, or once when it is whole.
+        ``on_text`` hears of every answer as it grows, or once when it is whole; ``on_score``, in the end,
+        how likely each was to the model, where the engine knows.
 
         Raises ModelError when the model cannot be loaded, reached or read.
         """
@@ -78,8 +110,12 @@ def short_hash(*parts: str | bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def checked_count(count: int, max_tokens: int) -> None:
-    """Raise ModelError unless at least one answer of at least one token is asked for."""
+def checked_count(count: int, max_tokens: int, prompt: Prompt | None = None) -> None:
+    """Raise ModelError unless one answer of one token or more is asked for, and one for each lead."""
+    if prompt and prompt.leads and (len(prompt.leads) != count or not all(prompt.leads)):
+        raise ModelError(
+            f"The text model was asked for {count} answers after {len(prompt.leads)} beginnings. Ask for one after each."
+        )
     if count < 1 or max_tokens < 1:
         raise ModelError(
             f"The text model was asked for {count} answers of {max_tokens} tokens. Ask for at least one of each."

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import ModelError
-from assistant.model import OnText, Prompt, checked_count, cut, short_hash
+from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
 
 TEMPERATURE = 0.8
 TOP_K = 50
@@ -22,6 +22,7 @@ TOP_P = 0.92
 # Two threads wait for each other several hundred times a token. When anything else wants a core, that
 # waiting made a small model ten times slower than one thread alone; large ones need all the cores.
 SMALL = 400_000_000  # parameters
+LARGE = 1_500_000_000  # bytes of weights, from about which models follow instructions
 _BLOCK = 1 << 16
 _BLOCKS = 64  # read from each weight file for the hash: tuned weights differ in nearly every block
 
@@ -32,12 +33,22 @@ class LocalModel:
     Loaded on first use; nothing is ever fetched. One call runs at a time, others wait.
     """
 
-    def __init__(self, source: str | Path, name: str | None = None, dtype: str | None = None) -> None:
-        """Find the model; raise ModelError when there is none. ``dtype`` None picks the fastest."""
+    def __init__(
+        self,
+        source: str | Path,
+        name: str | None = None,
+        dtype: str | None = None,
+        style: Style | None = None,
+    ) -> None:
+        """Find the model; raise ModelError when there is none.
+
+        ``dtype`` None picks the fastest; ``style`` None takes a large model for a strong one.
+        """
         self.folder = _find(source)
         self.name = name or (self.folder.name if Path(source).is_dir() else str(source))
         self.hash = fingerprint(self.folder)
         self.dtype = dtype
+        self.style: Style = style or ("strong" if _size(self.folder) >= LARGE else "plain")
         self._lock = threading.Lock()
         self._engine: _Engine | None = None
 
@@ -52,17 +63,23 @@ class LocalModel:
             self._engine = None
 
     def generate(
-        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None = None
+        self,
+        prompt: Prompt,
+        count: int,
+        max_tokens: int,
+        seed: int,
+        on_text: OnText | None = None,
+        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` sampled answers; see the protocol. ``on_text`` hears every new token.
 
         Raises ModelError when the weights cannot be loaded or used, or the prompt is too long.
         """
-        checked_count(count, max_tokens)
+        checked_count(count, max_tokens, prompt)
         with self._lock:
             engine = self._load()
             try:
-                return engine.sample(prompt, count, max_tokens, seed, on_text)
+                return engine.sample(prompt, count, max_tokens, seed, on_text, on_score)
             except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
                 raise ModelError(
                     f"The text model {self.name} failed while writing ({_line(error)}). "
@@ -99,31 +116,43 @@ class _Engine:
             folder, dtype=getattr(torch, dtype or fast_dtype()), local_files_only=True
         ).eval()
         self.ends = _end_ids(self.tokenizer, self.model)
+        self.filler = next(iter(self.ends), 0)  # before shorter leads; nothing looks at it
         self.threads = 1 if self.model.num_parameters() < SMALL else None
 
     def sample(
-        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None
+        self,
+        prompt: Prompt,
+        count: int,
+        max_tokens: int,
+        seed: int,
+        on_text: OnText | None,
+        on_score: OnScore | None,
     ) -> list[str]:
         with _threads(self.torch, self.threads), self.torch.inference_mode():
-            return self._sample(prompt, count, max_tokens, seed, on_text)
+            answers, scores = self._sample(prompt, count, max_tokens, seed, on_text)
+        if on_score:
+            for number, score in enumerate(scores):
+                on_score(number, score)
+        return answers
 
     def _sample(
         self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None
-    ) -> list[str]:
+    ) -> tuple[list[str], list[float]]:
         torch = self.torch
-        ids = self._encode(prompt.messages, max_tokens)
         random = torch.Generator().manual_seed(seed)  # its own, so that no other thread disturbs it
         tokens: list[list[int]] = [[] for _ in range(count)]
         answers = [""] * count
+        totals, sampled = [0.0] * count, [0] * count  # log-likelihood and number of tokens, the end included
         live = list(range(count))
-        out = self.model(input_ids=ids, use_cache=True)
-        cache = out.past_key_values
-        logits = out.logits[:, -1].expand(count, -1)
-        cache.batch_repeat_interleave(count)
+        logits, cache, real = self._read(prompt, count, max_tokens)
         for step in range(max_tokens):
-            chosen = _choose(torch, logits.float(), random)
+            chosen = _choose(torch, logits.float(), random, prompt.temperature or TEMPERATURE)
+            shares = torch.log_softmax(logits.float(), -1)
+            likely = shares.gather(-1, chosen[:, None])[:, 0].tolist()
             keep = []
             for row, (number, token) in enumerate(zip(live, chosen.tolist(), strict=True)):
+                totals[number] += likely[row]
+                sampled[number] += 1
                 if not self._grow(tokens[number], token, number, answers, prompt.stop, on_text):
                     keep.append(row)
             if not keep or step + 1 == max_tokens:
@@ -132,8 +161,44 @@ class _Engine:
                 rows = torch.tensor(keep)
                 cache.batch_select_indices(rows)
                 chosen, live = chosen[rows], [live[row] for row in keep]
-            logits = self.model(input_ids=chosen[:, None], past_key_values=cache).logits[:, -1]
-        return answers
+                real = None if real is None else real[rows]
+            logits, real = self._step(chosen[:, None], cache, real)
+        return answers, [total / max(1, number) for total, number in zip(totals, sampled, strict=True)]
+
+    def _read(self, prompt: Prompt, count: int, max_tokens: int) -> tuple[Any, Any, Any]:
+        """Read the prompt once and each answer's lead after it.
+
+        Returns the logits of the next token (count, vocabulary), the cache, and with leads which of its
+        places are real (count, places): shorter leads are filled up before their first token.
+        """
+        torch = self.torch
+        ids = self._encode(prompt.messages)
+        leads = [self.tokenizer(lead, add_special_tokens=False).input_ids for lead in prompt.leads]
+        longest = max(map(len, leads), default=0)
+        self._fits(ids.shape[1] + longest + max_tokens)
+        out = self.model(input_ids=ids, use_cache=True)
+        cache = out.past_key_values
+        cache.batch_repeat_interleave(count)
+        if not longest:
+            return out.logits[:, -1].expand(count, -1), cache, None
+        real = torch.ones(count, ids.shape[1], dtype=torch.long)
+        rows = torch.tensor([[self.filler] * (longest - len(lead)) + lead for lead in leads])
+        filled = torch.tensor([[0] * (longest - len(lead)) + [1] * len(lead) for lead in leads])
+        logits, real = self._step(rows, cache, real, filled)
+        return logits, cache, real
+
+    def _step(self, ids: Any, cache: Any, real: Any, filled: Any = None) -> tuple[Any, Any]:
+        """Read further tokens of each row; return the logits after the last and the longer ``real``.
+
+        Where there was no lead there is no ``real`` and every place counts.
+        """
+        torch = self.torch
+        if real is None:
+            return self.model(input_ids=ids, past_key_values=cache).logits[:, -1], None
+        real = torch.cat([real, torch.ones_like(ids) if filled is None else filled], dim=1)
+        places = (real.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        out = self.model(input_ids=ids, attention_mask=real, position_ids=places, past_key_values=cache)
+        return out.logits[:, -1], real
 
     def _grow(
         self,
@@ -153,15 +218,18 @@ class _Engine:
             on_text(number, answers[number])
         return ended
 
-    def _encode(self, messages: tuple[tuple[str, str], ...], max_tokens: int) -> Any:
-        ids = self.tokenizer(self._as_text(messages), return_tensors="pt", add_special_tokens=False).input_ids
+    def _encode(self, messages: tuple[tuple[str, str], ...]) -> Any:
+        return self.tokenizer(
+            self._as_text(messages), return_tensors="pt", add_special_tokens=False
+        ).input_ids
+
+    def _fits(self, tokens: int) -> None:
         room = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
-        if ids.shape[1] + max_tokens > room:
+        if tokens > room:
             raise ModelError(
-                f"The text is too long for this model: {ids.shape[1]} tokens to read, {room} fit. "
+                f"The text is too long for this model: {tokens} tokens with the answer, {room} fit. "
                 "Shorten it, or choose a model that reads more."
             )
-        return ids
 
     def _as_text(self, messages: tuple[tuple[str, str], ...]) -> str:
         if not self.tokenizer.chat_template:  # a base model: the plain text is the best prompt there is
@@ -178,10 +246,10 @@ class _Engine:
             )
 
 
-def convert_gguf(source: Path, target: Path, dtype: str) -> None:
+def convert_gguf(source: Path, target: Path, dtype: str, adapter: Path | None = None) -> None:
     """Read a GGUF file and write weights, configuration and tokenizer into the folder ``target``.
 
-    Raises ModelError when the file is no model that transformers can read.
+    What ``adapter`` adds to the weights is worked in. Raises ModelError when the file is no model that transformers can read.
     """
     try:
         import torch
@@ -201,12 +269,32 @@ def convert_gguf(source: Path, target: Path, dtype: str) -> None:
         raise ModelError(
             f"The text model {source} cannot be read ({_line(error)}). Run `make setup` to install it again."
         ) from error
+    if adapter:
+        _work_in(model, adapter)
     # The weights are plain numbers by now; the mark "quantized" would forbid saving them.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+
+
+def _work_in(model: Any, adapter: Path) -> None:
+    """Add the low-rank changes of ``adapter`` to the weights they are named for. Raises ModelError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(adapter, "pt") as file:
+            scale = float((file.metadata() or {})["scale"])
+            for name in sorted(key.removesuffix(".A") for key in file.keys() if key.endswith(".A")):  # noqa: SIM118
+                weight = model.get_submodule(name).weight
+                change = file.get_tensor(f"{name}.B").float() @ file.get_tensor(f"{name}.A").float()
+                weight.data = (weight.data.float() + scale * change).to(weight.dtype)
+    except (OSError, SafetensorError, KeyError, ValueError, AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"The question writer's weights {adapter} cannot be used ({_line(error)}). Fetch them again or run "
+            "`python -m training.train_writer`."
+        ) from error
 
 
 def fast_dtype() -> str:
@@ -238,6 +326,11 @@ def fingerprint(folder: Path) -> str:
     return short_hash(*parts)
 
 
+def _size(folder: Path) -> int:
+    weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
+    return sum(path.stat().st_size for path in weights or folder.glob("pytorch_model*.bin") if path.is_file())
+
+
 def _find(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -257,9 +350,9 @@ def _find(source: str | Path) -> Path:
         ) from error
 
 
-def _choose(torch: Any, logits: Any, random: Any) -> Any:
+def _choose(torch: Any, logits: Any, random: Any, temperature: float) -> Any:
     """Sample one token a row among the likeliest ones."""
-    scores, ids = torch.topk(logits / TEMPERATURE, min(TOP_K, logits.shape[-1]))
+    scores, ids = torch.topk(logits / temperature, min(TOP_K, logits.shape[-1]))
     shares = torch.softmax(scores, -1)
     before = shares.cumsum(-1) - shares  # the share of everything likelier: the first is always kept
     shares = shares.masked_fill(before > TOP_P, 0.0)

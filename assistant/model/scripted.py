@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from assistant.errors import ModelError
-from assistant.model import OnText, Prompt, checked_count, cut, short_hash
+from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
 
 
 class ScriptedModel:
@@ -20,7 +20,13 @@ class ScriptedModel:
 
     name = "scripted"
 
-    def __init__(self, replies: Iterable[Sequence[str] | Exception], repeat: bool = False) -> None:
+    def __init__(
+        self,
+        replies: Iterable[Sequence[str] | Exception],
+        repeat: bool = False,
+        style: Style = "plain",
+    ) -> None:
+        self.style = style
         self.replies = list(replies)
         self.repeat = repeat
         self.prompts: list[Prompt] = []
@@ -28,10 +34,16 @@ class ScriptedModel:
         self.hash = short_hash(self.name, repr(self.replies))
 
     def generate(
-        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None = None
+        self,
+        prompt: Prompt,
+        count: int,
+        max_tokens: int,
+        seed: int,
+        on_text: OnText | None = None,
+        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return the first ``count`` answers of the next entry, cut at the prompt's stop marks."""
-        checked_count(count, max_tokens)
+        checked_count(count, max_tokens, prompt)
         self.prompts.append(prompt)
         self.seeds.append(seed)
         if not self.replies:

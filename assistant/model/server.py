@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from assistant.errors import ModelError
-from assistant.model import OnText, Prompt, checked_count, cut, short_hash
+from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
 
 TEMPERATURE = 0.8
 TOP_P = 0.92
@@ -32,7 +32,9 @@ class ServerModel:
     A path is used as it is; without one, ``/v1`` is meant. Safe to call from several threads.
     """
 
-    def __init__(self, address: str, allowed: Collection[str] = (), timeout: float = 60.0) -> None:
+    def __init__(
+        self, address: str, allowed: Collection[str] = (), timeout: float = 120.0, style: Style = "strong"
+    ) -> None:
         """Check the address, connect to nothing. Raises ModelError for a host that is not this machine."""
         try:
             url = httpx.URL(address)
@@ -41,7 +43,9 @@ class ServerModel:
         check_host(url, allowed)
         self.away = "" if is_loopback(url.host) else url.host  # where text goes, when not on this machine
         self.timeout = timeout
+        self.style = style
         self._model = url.fragment or None
+        self._structured = self._many = True  # until the server refuses it
         self._base = str(url.copy_with(fragment=None, query=None)).rstrip("/")
         if url.path in ("", "/"):
             self._base += "/v1"
@@ -57,21 +61,30 @@ class ServerModel:
         return short_hash(self._base, self._model or "")
 
     def generate(
-        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None = None
+        self,
+        prompt: Prompt,
+        count: int,
+        max_tokens: int,
+        seed: int,
+        on_text: OnText | None = None,
+        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` answers, asking at once for all and again for those not given.
 
         Raises ModelError when the server is not there, takes too long, breaks off or is no model.
         """
-        checked_count(count, max_tokens)
+        checked_count(count, max_tokens, prompt)
         answers: list[str] = []
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=self.timeout) as client:
             body = self._body(client, prompt, max_tokens)
-            wanted = count
+            wanted = count if self._many else 1
             while len(answers) < count:
                 reply, status = self._post(client, {**body, "n": wanted, "seed": seed + len(answers)})
-                if status in (400, 422, 501) and wanted > 1:  # some servers refuse n instead of ignoring it
-                    wanted = 1
+                if status in (400, 422, 501) and body.pop("response_format", None):
+                    self._structured = False  # some servers refuse the structure instead of ignoring it
+                    continue
+                if status in (400, 422, 501) and wanted > 1:  # or n
+                    self._many, wanted = False, 1
                     continue
                 for text in _texts(self._accepted(reply, status), self._base)[: count - len(answers)]:
                     answers.append(cut(text, prompt.stop)[0])
@@ -83,14 +96,18 @@ class ServerModel:
     def _body(self, client: httpx.Client, prompt: Prompt, max_tokens: int) -> dict[str, Any]:
         if self._model is None:
             self._model = _first_model(self._accepted(*self._send(client, "GET", "/models")), self._base)
-        return {
+        body = {
             "model": self._model,
             "messages": [{"role": role, "content": content} for role, content in prompt.messages],
             "max_tokens": max_tokens,
-            "temperature": TEMPERATURE,
+            "temperature": prompt.temperature or TEMPERATURE,
             "top_p": TOP_P,
             "stream": False,
         }
+        if prompt.schema and self._structured:
+            schema = {"name": "answer", "strict": True, "schema": prompt.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return body
 
     def _post(self, client: httpx.Client, body: dict[str, Any]) -> tuple[bytes, int]:
         return self._send(client, "POST", "/chat/completions", body)

@@ -24,8 +24,10 @@ class VectorIndex:
     shares with these. A missing, stale or broken file is made again.
     """
 
-    def __init__(self, texts: Sequence[str], encode: Encode, model: str, folder: Path) -> None:
-        """``encode`` and ``model`` (its hash) make the vectors, kept under ``folder`` for the next start."""
+    def __init__(
+        self, texts: Sequence[str], encode: Encode, model: str, folder: Path, name: str = "knowledge"
+    ) -> None:
+        """``encode`` and ``model`` (its hash) make the vectors, kept under ``folder`` by ``name`` for the next start."""
         self._texts = list(texts)
         self._ids = np.array([_id(text) for text in self._texts], np.int64)
         self._encode = encode
@@ -33,7 +35,8 @@ class VectorIndex:
         self._index: faiss.IndexIDMap2 | None = None
         self._rows: Vectors | None = None
         self.embedded = 0  # texts that had to be embedded by this object
-        self.path = folder / f"knowledge-{hashlib.sha256(model.encode()).hexdigest()[:16]}.faiss"
+        self._name = name
+        self.path = folder / f"{name}-{hashlib.sha256(model.encode()).hexdigest()[:16]}.faiss"
 
     @property
     def vectors(self) -> Vectors:
@@ -95,7 +98,7 @@ class VectorIndex:
         part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         faiss.write_index(index, str(part))
         part.replace(self.path)
-        for old in self.path.parent.glob("knowledge-*"):
+        for old in self.path.parent.glob(f"{self._name}-*"):
             if old != self.path:
                 old.unlink(missing_ok=True)
 

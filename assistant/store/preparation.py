@@ -46,13 +46,22 @@ class Goals:
         rows = self._db.rows("SELECT id FROM goals WHERE owner = ? ORDER BY created DESC", owner)
         return [self.load(owner, row["id"]) for row in rows]
 
-    def save_reading(self, owner: str, goal_id: str, reading: Row, level: str) -> None:
+    def save_reading(
+        self, owner: str, goal_id: str, about: tuple[str, str], reading: Row, level: str
+    ) -> bool:
+        """Store what was found in ``about``, a goal and its context, and return whether they still stand.
+
+        Where they were changed meanwhile nothing is stored.
+        """
         with self._db.act():
-            self.load(owner, goal_id)
+            row = self.load(owner, goal_id)
+            if (row["goal"], row["context"]) != about:
+                return False
             self._db.run(
                 "UPDATE goals SET reading = ?, level = ? WHERE id = ?",
                 json.dumps(reading, ensure_ascii=False), level, goal_id,
             )  # fmt: skip
+            return True
 
     def save_wording(self, owner: str, goal_id: str, wording: str) -> None:
         """Store the wording the writer settled on."""

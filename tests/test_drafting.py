@@ -1,0 +1,198 @@
+"""Drafts: what each kind of model is given, and that its words are only ever trimmed and checked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import HashingEmbedder
+
+from assistant import drafting, knowledge
+from assistant.domain import Case, Passage, PassageMatch, Question, QuestionKind, SafetyFinding, Span, Theme
+from assistant.drafting import Draft
+from assistant.errors import KnowledgeError, ModelError
+from assistant.knowledge import cases as case_files
+from assistant.model import Style
+from assistant.model.scripted import ScriptedModel
+from assistant.retrieval.cases import CaseIndex
+
+TEXT = "In the review I go quiet. Afterwards I think of everything. It was on Monday."
+THEME = Theme("feedback", 0.9, (Span(0, 25),))
+NONE = SafetyFinding()
+REPLIES = (
+    ["What is bad?", "What is quiet?", "No question.", "What is quiet?"],
+    ["How were your reviews?", "How bad was it?"],
+)
+
+
+def passage(theme: str) -> PassageMatch:
+    found = Passage("p1", "T", "Doubt has a task. More.", "mentee", (theme,), (), (), "B", "always", (), "")
+    return PassageMatch(found, 0.5, theme)
+
+
+def no_cases(theme: str, quote: str, kind: str, count: int) -> list[Case]:
+    return []
+
+
+def bad(draft: Draft) -> list[str]:
+    return ["bad"] if "bad" in draft.question.text else []
+
+
+def drafted(model: ScriptedModel, finding: SafetyFinding = NONE, **options: object) -> list[Question]:
+    settings: dict = {"check": bad, "cases": no_cases, **options}
+    return list(
+        drafting.draft(
+            model, [THEME], TEXT, [passage("feedback")], 5,
+            finding=finding, describe={"feedback": "about feedback"}, **settings,
+        )
+    )  # fmt: skip
+
+
+def test_drafts_are_checked_trimmed_and_marked_as_the_models() -> None:
+    model = ScriptedModel(REPLIES)
+    found = drafted(model)
+    assert [(q.kind, q.text) for q in found] == [
+        ("reflect", "What is quiet?"),
+        ("ask", "How were your reviews?"),
+    ]
+    assert all(q.origin == "model" and q.theme == "feedback" and q.passages == ("p1",) for q in found)
+    assert found[0].evidence == Span(0, 25)
+    last = model.prompts[0].messages[-1][1]
+    assert "In the review I go quiet." in last and "Doubt has a task." in last and "about feedback" in last
+    assert model.seeds == [5, 6]
+
+
+def test_drafts_come_best_first() -> None:
+    model = ScriptedModel([["What one?", "What two?"]], repeat=True)
+    found = drafted(model, rank=lambda found: list(reversed(found)))
+    assert [q.text for q in found] == ["What two?", "What one?"] * 2
+
+
+@pytest.mark.parametrize("style", ["tuned", "plain", "strong"])
+@pytest.mark.parametrize(
+    "finding", [SafetyFinding("support", "grief"), SafetyFinding("urgent"), SafetyFinding(understood=False)]
+)
+def test_no_draft_where_the_bank_alone_may_speak(finding: SafetyFinding, style: Style) -> None:
+    model = ScriptedModel(REPLIES, style=style)
+    assert drafted(model, finding) == [] == model.prompts
+
+
+def test_a_model_that_fails_says_so_after_what_it_gave() -> None:
+    model = ScriptedModel([REPLIES[0], ModelError("gone")])
+    run = drafting.draft(
+        model, [THEME], TEXT, [], 1, finding=NONE, describe={"feedback": "f"}, check=lambda draft: [], cases=no_cases
+    )  # fmt: skip
+    assert next(run).text == "What is bad?"
+    with pytest.raises(ModelError, match="gone"):
+        list(run)
+
+
+def test_a_tuned_model_reads_once_and_writes_after_leads() -> None:
+    given: list[tuple[str, str, str, int]] = []
+
+    def cases(theme: str, quote: str, kind: QuestionKind, count: int) -> list[Case]:
+        given.append((theme, quote, kind, count))
+        return [Case(theme, "a lamp", {kind: f"What of the {kind} [lamp]?"})]
+
+    fitted: list[Case | None] = []
+
+    def check(draft: Draft) -> list[str]:
+        fitted.append(draft.case)
+        return []
+
+    answers = [" What is quiet in you? Because", "In the review I go quiet. How is it for you?"]
+    model = ScriptedModel([[answers[0]] * 3 + [answers[1]] * 3], style="tuned")
+    found = drafted(model, cases=cases, check=check)
+    assert [(q.kind, q.text) for q in found] == [
+        ("reflect", "What is quiet in you?"),
+        ("ask", "In the review I go quiet. How is it for you?"),
+    ]
+    assert given == [
+        ("feedback", "In the review I go quiet.", kind, drafting.LIKE) for kind in ("reflect", "ask")
+    ]
+    assert len(model.prompts) == 1
+    assert model.prompts[0].leads == (
+        "For me:",
+        "For me:",
+        "Like: What of the reflect (lamp)?\nFor me:",
+        "For my mentor:",
+        "For my mentor:",
+        "Like: What of the ask (lamp)?\nFor my mentor:",
+    )
+    assert TEXT in model.prompts[0].messages[-1][1]
+    assert fitted == [None, None]  # the other answers say the same
+
+
+def test_a_strong_model_answers_in_a_structure() -> None:
+    answer = json.dumps({"reflect": ["What is quiet?", 3, "bad?"], "ask": ["I go quiet. How were yours?"]})
+    model = ScriptedModel([[f"Here you are:\n```json\n{answer}\n```", "Sorry, no."]], style="strong")
+    found = drafted(model)
+    assert [(q.kind, q.text) for q in found] == [
+        ("reflect", "What is quiet?"),
+        ("ask", "I go quiet. How were yours?"),
+    ]
+    prompt = model.prompts[0]
+    assert len(model.prompts) == 1 and prompt.schema == drafting.SCHEMA
+    assert TEXT in prompt.messages[-1][1] and "Doubt has a task. More." in prompt.messages[-1][1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "none",
+        "{",
+        "[1]",
+        '{"a":' + "[" * 3000 + "}",
+        '{"ask": ["Qu\\ud83diet?", "\\u202eno?"]}',
+        '{"reflect": "What?"}',
+        '{"ask": [1]}',
+        "{}",
+        '{"other": ["What?"]}',
+    ],
+)
+def test_what_is_not_of_the_structure_gives_nothing(answer: str) -> None:
+    assert drafting.parsed(answer) == []
+
+
+def test_around_gives_whole_sentences_with_the_quote_among_them() -> None:
+    text = " ".join(f"Sentence number {n} has six words." for n in range(40))
+    at = text.index("Sentence number 20")
+    found = drafting.around(text, Span(at, at + 20), 30)
+    assert "Sentence number 20 has six words." in found and found.count(".") == 5
+    assert found.startswith("Sentence number") and len(found.split()) <= 30
+    assert drafting.around("One. Two.", Span(0, 4), 90) == "One. Two."
+
+
+def test_cases_are_found_by_theme_kind_and_nearness(
+    embedder: HashingEmbedder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cases = [
+        Case("feedback", "the blue lamp is broken", {"reflect": "What of the lamp?"}),
+        Case("feedback", "nobody reads my report", {"reflect": "What of the report?", "ask": "How of it?"}),
+        Case("leadership", "the blue lamp is broken", {"reflect": "Who leads?"}),
+    ]
+    index = CaseIndex(cases, embedder.encode, embedder.hash, tmp_path_factory.mktemp("cases"))
+    quote = "the blue lamp was broken again"
+    assert index.near("feedback", quote, "reflect", 2) == cases[:2]
+    assert index.near("feedback", quote, "reflect", 1) == cases[:1]
+    assert index.near("feedback", quote, "ask", 4) == cases[1:2]
+    assert index.near("career_direction", quote, "ask", 4) == []
+    assert index.refresh() == 2 and index.path.is_file()  # two different quotes
+
+
+def test_every_theme_has_cases_of_both_kinds() -> None:
+    found = case_files.load()
+    for theme in knowledge.load().themes:
+        for kind in ("reflect", "ask"):
+            count = sum(case.theme == theme and kind in case.questions for case in found)
+            assert count >= drafting.LIKE, (theme, kind, count)
+
+
+def test_a_broken_line_of_cases_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("knowledge")
+    (folder / "cases.jsonl").write_text('{"theme": "feedback", "quote": "q", "ask": "How?"}\n{"quote": 1}\n')
+    with pytest.raises(KnowledgeError, match="line 2 is no case"):
+        case_files.load(folder)
+    with pytest.raises(KnowledgeError, match="cannot be read"):
+        case_files.load(folder / "nowhere")
