@@ -19,7 +19,10 @@ from assistant.domain import GoalReading
 from assistant.model import TextModel
 from assistant.prompting import Prompt
 
-ANSWERS = {"tuned": 6, "strong": 2}
+ANSWERS = 2
+# The bundled model, tuned to it or not, words goals worse than the templates do, at worst turning them round
+# (training/results.md), so only one that follows instructions is asked.
+ABLE = "strong"
 LONGEST, LONGEST_STEP, LONGEST_PROPOSAL = 45, 30, 8  # words
 KEPT = 3  # telling words of goal and context that must come again, or as many as the goal has
 PARTS = ("refined", "first_step", "check")
@@ -66,12 +69,12 @@ def refine(
     ``missing`` tells what is open in a goal; ``reading`` is of ``goal``; ``ordinary`` are words that may open
     a sentence without being a name. Raises ModelError, PromptError.
     """
-    if model.style == "plain" or not reading.missing or reading.abstained or not _words(goal):
+    if model.style != ABLE or not reading.missing or reading.abstained or not _words(goal):
         return None
-    prompt = _prompt(model, goal, context, reading.missing)
+    prompt = _prompt(goal, context, reading.missing)
     if on_prompt:
         on_prompt(prompt)
-    answers = model.generate(prompt, ANSWERS[model.style], prompt.max_tokens, seed)
+    answers = model.generate(prompt, ANSWERS, prompt.max_tokens, seed)
     rules = _Rules(goal, context, reading.missing, missing, ordinary)
     found = [item for answer in answers if (item := parsed(answer)) and not rules.faults(item)]
     if not found:
@@ -164,9 +167,8 @@ def _words(text: str) -> set[str]:
     return verify.telling(text) or {root for root in verify.roots(text) if len(root) > 2}
 
 
-def _prompt(model: TextModel, goal: str, context: str, open_: Sequence[str]) -> Prompt:
-    tuned = model.style == "tuned"
-    filled = prompting.load("goal-tuned" if tuned else "goal-strong").fill(
+def _prompt(goal: str, context: str, open_: Sequence[str]) -> Prompt:
+    filled = prompting.load("goal-strong").fill(
         goal=goal, context=context or "-", open=", ".join(open_).replace("_", " ")
     )
-    return replace(filled, leads=("Goal:",) * ANSWERS["tuned"]) if tuned else replace(filled, schema=SCHEMA)
+    return replace(filled, schema=SCHEMA)

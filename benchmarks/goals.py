@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +28,16 @@ def offered(reading: GoalReading) -> Row | None:
     return {"refined": reading.refined, "first_step": reading.first_step, "check": reading.check}
 
 
-def sheet(folder: Path) -> None:
-    """Write the sheet for the judges and the key."""
-    lines = assemble.pipeline(settings.load({}))
-    alone = replace(lines, model=None)
+def sheet(folder: Path, model: str) -> None:
+    """Write the sheet for the judges and the key; ``model`` is one that words goals (``goal_drafting.ABLE``)."""
+    lines = assemble.pipeline(settings.load({"model": model}))
     draw, key, shown = random.Random(SEED), [], []
     for number, row in enumerate(lines_of(GOALS), 1):
-        readings = {
-            "model": lines.refine_goal(row["goal"], row["context"], SEED)[1],
-            "template": alone.refine_goal(row["goal"], row["context"])[1],
-        }
-        if readings["model"].origin != "model":
-            readings.pop("model")
+        finding, plain = lines.refine_goal(row["goal"], row["context"])
+        readings = {"template": plain}
+        worded = lines.word_goal(row["goal"], row["context"], finding, plain, SEED)
+        if worded.origin == "model":
+            readings["model"] = worded
         versions = {name: found for name, reading in readings.items() if (found := offered(reading))}
         order = draw.sample(list(versions), len(versions))
         key.append({"item": number, "id": row["id"], "order": order, "versions": versions})
@@ -73,9 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("act", choices=["sheet", "tally"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="bundled", help="the text model, as in the settings")
     given = parser.parse_args()
     if given.act == "sheet":
-        sheet(given.folder)
+        sheet(given.folder, given.model)
     else:
         print(tally(given.folder))
 

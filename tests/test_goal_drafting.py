@@ -42,12 +42,11 @@ def refined(model: ScriptedModel, reading: GoalReading = READING) -> GoalReading
 
 
 def test_a_good_one_is_offered_as_the_models() -> None:
-    model = ScriptedModel([["nonsense", lines_of(GOOD)]], style="tuned")
+    model = ScriptedModel([["nonsense", lines_of(GOOD)]], style="strong")
     found = refined(model)
     assert found == replace(
         READING, refined=GOOD.refined, first_step=GOOD.first_step, check=GOOD.check, origin="model"
     )
-    assert model.prompts[0].leads == ("Goal:",) * goal_drafting.ANSWERS["tuned"]
     assert GOAL in model.prompts[0].messages[-1][1] and CONTEXT in model.prompts[0].messages[-1][1]
 
 
@@ -60,16 +59,17 @@ def test_a_strong_model_answers_in_a_structure() -> None:
 
 
 def test_a_plain_model_a_whole_goal_and_an_unfit_one_ask_for_nothing() -> None:
-    assert refined(ScriptedModel([])) is None
-    model = ScriptedModel([], style="tuned")
+    for style in ("plain", "tuned"):
+        assert refined(ScriptedModel([], style=style)) is None
+    model = ScriptedModel([], style="strong")
     assert refined(model, GoalReading()) is None
     assert refined(model, replace(READING, abstained="A few more words would help.")) is None
     with pytest.raises(ModelError):
-        refined(ScriptedModel([ModelError("gone")], style="tuned"))
+        refined(ScriptedModel([ModelError("gone")], style="strong"))
 
 
 def test_nothing_is_offered_where_no_answer_stands() -> None:
-    assert refined(ScriptedModel([["", "Goal: x", "{}"]], style="tuned")) is None
+    assert refined(ScriptedModel([["", "Goal: x", "{}"]], style="strong")) is None
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_the_model_words_a_goal_that_was_looked_at(site, kim):
     page = Goals(site)
     goal = site.store.goals.save(kim.id, "", "")
     site.pipeline.model = ScriptedModel(
-        [[WORDED], ["no"], ModelError("The server broke off.")], style="tuned"
+        [[WORDED], ["no"], ModelError("The server broke off.")], style="strong"
     )
     view = page.look(kim, Given(goal=goal, words="speak up in meetings", context="")).view
     assert view and 'data-act="stream_word"' in view and page.words["model_one"] not in view
@@ -292,7 +292,7 @@ def test_the_model_words_a_goal_that_was_looked_at(site, kim):
 def test_a_goal_changed_while_the_model_writes_keeps_its_new_words(site, kim):
     page = Goals(site)
     goal = site.store.goals.save(kim.id, "", "")
-    site.pipeline.model = ScriptedModel([[WORDED]], style="tuned")
+    site.pipeline.model = ScriptedModel([[WORDED]], style="strong")
     page.look(kim, Given(goal=goal, words="speak up in meetings", context=""))
     run = page.stream_word(kim, Given(goal=goal))
     next(run)
@@ -305,7 +305,7 @@ def test_a_goal_changed_while_the_model_writes_keeps_its_new_words(site, kim):
 def test_no_model_words_a_goal_under_a_notice(site, kim):
     page = Goals(site)
     goal = site.store.goals.save(kim.id, "", "")
-    site.pipeline.model = ScriptedModel([[WORDED]], style="tuned")
+    site.pipeline.model = ScriptedModel([[WORDED]], style="strong")
     grave = "I do not want to live any more and I think about ending my life."
     assert 'data-act="stream_word"' not in page.look(kim, Given(goal=goal, words=grave, context="")).view
     list(page.stream_word(kim, Given(goal=goal)))

@@ -12,6 +12,7 @@ from assistant import reporting, screen
 from assistant.accounts import Person
 from assistant.assemble import Application
 from assistant.errors import InputError, ModelError, PromptError
+from assistant.goal_drafting import ABLE
 from assistant.prompting import Prompt
 from ui import share_panel
 from ui.page import Given, Outcome, Page
@@ -49,7 +50,7 @@ class Goals:
         model = self.site.pipeline.model
         return render(
             "goals.html", "goals", goal=goal, reading=reading, goals=every, notices=notices, panel=panel,
-            working=working, model_offer=model is not None and model.style != "plain",
+            working=working, model_offer=model is not None and model.style == ABLE,
             goes_to=self.site.text_goes_to,
             pieces=_pieces(reading["refined"]) if reading and reading["refined"] else [],
             step=_pieces(reading["first_step"]) if reading and reading["first_step"] else [],
