@@ -106,10 +106,14 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.model == "bundled":
         preparing.prepare(settings.models, on_progress=say, adapter=WRITER)
     lines = pipeline(settings, use_model=False)
-    if not (lines.index.path.is_file() and lines.cases.path.is_file()):
-        say("Building the indexes of the knowledge base and of the cases.")
-        lines.search("ready", 1)
-        lines.cases.refresh()
+    # Only the bundled model fits questions to cases. What is current is found so without the embedder.
+    indexes: list[KnowledgeIndex | CaseIndex] = [lines.index]
+    if settings.model == "bundled":
+        indexes.append(lines.cases)
+    if not all(index.path.is_file() for index in indexes):
+        say("Building the indexes of what is looked up by meaning.")
+    for index in indexes:
+        index.refresh()
     say("The models are ready.")
 
 

@@ -28,8 +28,8 @@ from assistant.prompting import Prompt
 from assistant.questions import KINDS, first_sentence, trim, whole
 from assistant.sentences import split
 
-# Like cases: of a theme, near a quote, with a question of a kind; so many at most.
-Cases = Callable[[str, str, QuestionKind, int], Sequence[Case]]
+# Like cases by kind of question: of a theme, near a quote; so many at most.
+Cases = Callable[[str, str, int], Mapping[QuestionKind, Sequence[Case]]]
 
 AROUND = 90  # words of the text that a tuned model reads around the words quoted
 FREE, LIKE = 2, 4  # drafts of each kind that a tuned model writes freely, and after a question of a like case
@@ -159,11 +159,6 @@ def lead_of(kind: QuestionKind, like: str | None = None) -> str:
     return f"Like: {prompting.neutralise(like, 300)}\n{label}" if like else label
 
 
-def answer_of(refined: str, first_step: str, check: str) -> str:
-    """Return what a tuned model writes about a goal: the goal said anew, a first step, a question to check it."""
-    return f"Goal: {refined}\nFirst step: {first_step}\nCheck: {check}"
-
-
 def around(text: str, quote: Span, words: int = AROUND) -> str:
     """Return whole sentences of ``text`` around ``quote``, about ``words`` long, the quote's own first of all."""
     sentences = split(text)
@@ -210,10 +205,10 @@ def _tuned(context: Context, cases: Cases) -> Request:
     prompt = prompting.load("question-tuned").fill(
         theme=context.means, idea=context.idea, text=around(context.text, context.quote), quote=quote
     )
+    like = cases(context.theme.id, quote, LIKE)
     places: list[tuple[QuestionKind, Case | None]] = []
     for kind in KINDS:
-        found = cases(context.theme.id, quote, kind, LIKE)
-        places += [(kind, None)] * FREE + [(kind, case) for case in found]
+        places += [(kind, None)] * FREE + [(kind, case) for case in like[kind]]
     leads = tuple(lead_of(kind, case.questions[kind] if case else None) for kind, case in places)
     kinds, used = zip(*places, strict=True)
     return Request(replace(prompt, leads=leads), kinds, used)

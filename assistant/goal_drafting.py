@@ -33,7 +33,6 @@ SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 Missing = Callable[[str], Sequence[str]]  # what is still open in a goal
-_LINES = re.compile(r"(.+?)\s*\n+First step:\s*(.+?)\s*\n+Check:\s*(.+?)\s*", re.DOTALL)
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _FIRST = re.compile(r"\b(?:I|my|me|we|our)\b")
 _MARKS = re.compile(r"https?:|www\.|[<>{}|`*_#@]")
@@ -86,15 +85,12 @@ def refine(
 
 
 def parsed(answer: str) -> Refinement | None:
-    """Return the three parts of an answer, written as lines or as JSON; None when it is neither."""
-    lines = _LINES.fullmatch(answer.strip().removeprefix("Goal:").strip())
-    parts: Sequence[Any] = lines.groups() if lines else ()
-    if not lines:
-        try:
-            row = json.loads(answer[answer.find("{") : answer.rfind("}") + 1])
-        except (ValueError, RecursionError):
-            return None
-        parts = [row.get(part) for part in PARTS] if isinstance(row, dict) else ()
+    """Return the three parts of an answer in JSON; None when it is not of the structure asked for."""
+    try:
+        row = json.loads(answer[answer.find("{") : answer.rfind("}") + 1])
+    except (ValueError, RecursionError):
+        return None
+    parts: list[Any] = [row.get(part) for part in PARTS] if isinstance(row, dict) else []
     if not parts or not all(isinstance(part, str) for part in parts):
         return None
     texts = [" ".join(part.split()) for part in parts]

@@ -7,7 +7,6 @@ an item: {"item": 1, "usable": [true, false], "best": [0]}. ``tally`` prints the
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from assistant import assemble, settings
 from assistant.domain import GoalReading
-from benchmarks.questions import ROOT, SEED, lines_of
+from benchmarks.questions import ROOT, SEED, lines_of, run
 
 GOALS = ROOT / "benchmarks" / "evals" / "goals.blind.jsonl"
 Row = dict[str, Any]
@@ -66,17 +65,5 @@ def tally(folder: Path) -> str:
     return "\n".join(found)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("act", choices=["sheet", "tally"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", default="bundled", help="the text model, as in the settings")
-    given = parser.parse_args()
-    if given.act == "sheet":
-        sheet(given.folder, given.model)
-    else:
-        print(tally(given.folder))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, sheet, tally)

@@ -14,7 +14,7 @@ import argparse
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +198,9 @@ def _share(values: Sequence[bool]) -> str:
     return f"{sum(values)} of {len(values)} ({sum(values) / max(1, len(values)):.2f})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def run(about: str | None, sheet: Callable[[Path, str], None], tally: Callable[[Path], str]) -> None:
+    """Do what the command line asks: write a sheet for judges, or count what they said."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("act", choices=["sheet", "tally"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="bundled", help="the text model, as in the settings")
@@ -211,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, sheet, tally)

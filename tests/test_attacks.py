@@ -22,7 +22,6 @@ PROMPTS = {
     "question-ask": "quote",
     "question-tuned": "quote",
     "question-strong": "quote",
-    "goal-tuned": "goal",
     "goal-strong": "goal",
 }
 PLAIN = {

@@ -14,7 +14,7 @@ from assistant.errors import KnowledgeError, ModelError
 from assistant.knowledge import cases as case_files
 from assistant.model import Style
 from assistant.model.scripted import ScriptedModel
-from assistant.retrieval.cases import CaseIndex
+from assistant.retrieval.cases import KINDS, CaseIndex
 
 TEXT = "In the review I go quiet. Afterwards I think of everything. It was on Monday."
 THEME = Theme("feedback", 0.9, (Span(0, 25),))
@@ -30,8 +30,8 @@ def passage(theme: str) -> PassageMatch:
     return PassageMatch(found, 0.5, theme)
 
 
-def no_cases(theme: str, quote: str, kind: str, count: int) -> list[Case]:
-    return []
+def no_cases(theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
+    return {"reflect": [], "ask": []}
 
 
 def bad(draft: Draft) -> list[str]:
@@ -88,11 +88,11 @@ def test_a_model_that_fails_says_so_after_what_it_gave() -> None:
 
 
 def test_a_tuned_model_reads_once_and_writes_after_leads() -> None:
-    given: list[tuple[str, str, str, int]] = []
+    given: list[tuple[str, str, int]] = []
 
-    def cases(theme: str, quote: str, kind: QuestionKind, count: int) -> list[Case]:
-        given.append((theme, quote, kind, count))
-        return [Case(theme, "a lamp", {kind: f"What of the {kind} [lamp]?"})]
+    def cases(theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
+        given.append((theme, quote, count))
+        return {kind: [Case(theme, "a lamp", {kind: f"What of the {kind} [lamp]?"})] for kind in KINDS}
 
     fitted: list[Case | None] = []
 
@@ -107,9 +107,7 @@ def test_a_tuned_model_reads_once_and_writes_after_leads() -> None:
         ("reflect", "What is quiet in you?"),
         ("ask", "In the review I go quiet. How is it for you?"),
     ]
-    assert given == [
-        ("feedback", "In the review I go quiet.", kind, drafting.LIKE) for kind in ("reflect", "ask")
-    ]
+    assert given == [("feedback", "In the review I go quiet.", drafting.LIKE)]
     assert len(model.prompts) == 1
     assert model.prompts[0].leads == (
         "For me:",
@@ -174,10 +172,9 @@ def test_cases_are_found_by_theme_kind_and_nearness(
     ]
     index = CaseIndex(cases, embedder.encode, embedder.hash, tmp_path_factory.mktemp("cases"))
     quote = "the blue lamp was broken again"
-    assert index.near("feedback", quote, "reflect", 2) == cases[:2]
-    assert index.near("feedback", quote, "reflect", 1) == cases[:1]
-    assert index.near("feedback", quote, "ask", 4) == cases[1:2]
-    assert index.near("career_direction", quote, "ask", 4) == []
+    assert index.near("feedback", quote, 2) == {"reflect": cases[:2], "ask": cases[1:2]}
+    assert index.near("feedback", quote, 1) == {"reflect": cases[:1], "ask": cases[1:2]}
+    assert index.near("career_direction", quote, 4) == {"reflect": [], "ask": []}
     assert index.refresh() == 2 and index.path.is_file()  # two different quotes
 
 

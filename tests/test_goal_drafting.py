@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -33,8 +33,8 @@ def faults(item: Refinement) -> list[str]:
     return goal_drafting.faults(GOAL, CONTEXT, item, READING.missing, missing, ORDINARY)
 
 
-def lines_of(item: Refinement) -> str:
-    return f" {item.refined}\nFirst step: {item.first_step}\nCheck: {item.check}\n"
+def answer_of(item: Refinement) -> str:
+    return json.dumps(asdict(item))
 
 
 def refined(model: ScriptedModel, reading: GoalReading = READING) -> GoalReading | None:
@@ -42,7 +42,7 @@ def refined(model: ScriptedModel, reading: GoalReading = READING) -> GoalReading
 
 
 def test_a_good_one_is_offered_as_the_models() -> None:
-    model = ScriptedModel([["nonsense", lines_of(GOOD)]], style="strong")
+    model = ScriptedModel([["nonsense", answer_of(GOOD)]], style="strong")
     found = refined(model)
     assert found == replace(
         READING, refined=GOOD.refined, first_step=GOOD.first_step, check=GOOD.check, origin="model"
@@ -51,8 +51,7 @@ def test_a_good_one_is_offered_as_the_models() -> None:
 
 
 def test_a_strong_model_answers_in_a_structure() -> None:
-    answer = json.dumps({"refined": GOOD.refined, "first_step": GOOD.first_step, "check": GOOD.check})
-    model = ScriptedModel([[f"```json\n{answer}\n```"]], style="strong")
+    model = ScriptedModel([[f"```json\n{answer_of(GOOD)}\n```"]], style="strong")
     found = refined(model)
     assert found and found.refined == GOOD.refined
     assert model.prompts[0].schema == goal_drafting.SCHEMA and not model.prompts[0].leads

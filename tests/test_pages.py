@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,10 +263,13 @@ def test_a_model_that_breaks_off_keeps_what_it_gave(site, kim):
     assert last.view and last.view.count('class="asks"') >= 2
 
 
-WORDED = (
-    " Until [the end of next month] I will speak up in [every second] meeting with [one figure], and note what came "
-    "of it.\nFirst step: This week I write down [one question] for the meeting.\nCheck: Who in the meeting would you "
-    "like to hear you?"
+WORDED = json.dumps(
+    {
+        "refined": "Until [the end of next month] I will speak up in [every second] meeting with [one figure], and note "
+        "what came of it.",
+        "first_step": "This week I write down [one question] for the meeting.",
+        "check": "Who in the meeting would you like to hear you?",
+    }
 )
 
 

@@ -35,6 +35,7 @@ from assistant.drafting import around, lead_of
 from assistant.model import prepare
 from assistant.prompting import Prompt
 from assistant.prompting import load as load_prompt
+from assistant.prompting import parse as parse_prompt
 from assistant.questions import KINDS
 from training import reader_data
 from training import writer_data as data
@@ -42,6 +43,7 @@ from training import writer_data as data
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "training" / "results-writer.md"
 WEIGHTS = ROOT / "assistant" / "weights" / "writer.safetensors"
+GOAL_PROMPT = ROOT / "training" / "goal-tuned.md"
 CASES = ROOT / "knowledge" / "cases.jsonl"
 DATE, SEED = "2026-11-28", 20261128
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -92,10 +94,11 @@ def coded(
 
 
 def coded_goals(goals: Sequence[data.Goal], tokenizer: Any) -> list[Coded]:
-    """Return goals as word pieces."""
+    """Return goals as word pieces; their prompt is no part of the application, which does not ask the model for goals."""
+    template = parse_prompt("goal-tuned", GOAL_PROMPT.read_text("utf-8"))
     found = []
     for goal in goals:
-        filled = load_prompt("goal-tuned").fill(
+        filled = template.fill(
             goal=goal.goal, context=goal.context or "-", open=", ".join(goal.open).replace("_", " ")
         )
         chat = [{"role": role, "content": content} for role, content in filled.messages]

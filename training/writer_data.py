@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from assistant import knowledge
-from assistant.drafting import answer_of
 from assistant.embedding import MiniLM
 from assistant.questions import KINDS, first_sentence
 from training import reader_data
@@ -68,7 +67,7 @@ def goals() -> tuple[list[Goal], list[Goal]]:
                 row["goal"],
                 row["context"] or "",
                 tuple(row["missing"]),
-                answer_of(row["refined"], row["first_step"], row["check"]),
+                f"Goal: {row['refined']}\nFirst step: {row['first_step']}\nCheck: {row['check']}",
             )
             for row in map(json.loads, (DATA.parent / name).read_text("utf-8").splitlines())
             if row["refined"]

@@ -62,8 +62,9 @@ def prepare(
 ) -> Path:
     """Return the prepared folder under ``models``, converting ``source`` only when there is need.
 
-    ``adapter``: weights to be worked in, made by ``training/train_writer.py``. A sound copy is returned at once. Otherwise the new one is written beside it and renamed, so
-    no reader ever sees half of it; whatever stood there is removed, and one copy remains.
+    ``adapter``: weights to be worked in, made by ``training/train_writer.py``; the copy with them and the one
+    without stand side by side. A sound copy is returned at once. Otherwise the new one is written beside it
+    and renamed, so no reader ever sees half of it; whatever stood in its place is removed.
 
     Raises ModelError when the source is missing, cannot be read, or the folder cannot be written.
     """

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from assistant.domain import Case, QuestionKind
 from assistant.retrieval.vectors import Encode, VectorIndex
+
+KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
 class CaseIndex:
@@ -26,10 +29,11 @@ class CaseIndex:
         _ = self._index.vectors
         return self._index.embedded
 
-    def near(self, theme: str, quote: str, kind: QuestionKind, count: int) -> list[Case]:
-        """Return the ``count`` nearest cases of a theme in which a question of a kind was asked, nearest first."""
-        rows = [at for at, case in enumerate(self._cases) if case.theme == theme and kind in case.questions]
+    def near(self, theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
+        """Return, for each kind of question, the ``count`` nearest cases of a theme that have one, nearest first."""
+        rows = [at for at, case in enumerate(self._cases) if case.theme == theme]
         if not rows:
-            return []
+            return {kind: [] for kind in KINDS}
         near = self._index.vectors[rows] @ self._encode([quote])[0]
-        return [self._cases[rows[at]] for at in np.argsort(-near, kind="stable")[:count]]
+        order = [self._cases[rows[at]] for at in np.argsort(-near, kind="stable")]
+        return {kind: [case for case in order if kind in case.questions][:count] for kind in KINDS}
