@@ -19,12 +19,11 @@ from assistant.sentences import split
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "training" / "data"
-HANDS = ("questions.seed", *(f"batch{i}" for i in range(1, 20)))
+HANDS = ("questions.seed", *(f"batch{i}" for i in range(1, 23)))
 HELD_OUT = ("batch3", "batch7", "batch10", "batch16")  # hands never learned from: half calibrates, half tests
-SAFETY = tuple(f"safety{i}" for i in range(1, 12))
+SAFETY = tuple(f"safety{i}" for i in range(1, 13))
 STANCES = "counter"  # sentences that speak for or against a theme, or say nothing of it
 CALIBRATES = 0.12  # the last part of each safety file; twins stand side by side, so they stay together
-OTHERWISE = 0.1  # how sure it is that a text does not speak against a theme where nobody looked for that
 LONGEST = 400  # word pieces
 Floats = npt.NDArray[np.float32]
 
@@ -36,19 +35,16 @@ def _names(path: str, key: str | None = None) -> list[str]:
 
 THEMES = _names("themes.yaml")
 KINDS = _names("safety.yaml", "kinds")
-COLUMNS = 2 * len(THEMES)
 
 
 @dataclass(frozen=True)
 class Text:
-    """One labelled text. A column is a theme, or ``len(THEMES)`` more for what speaks against that theme."""
+    """One labelled text; a column is the place of a theme in THEMES."""
 
     id: str
     text: str
     columns: tuple[tuple[int, tuple[str, ...]], ...] = ()  # each with the quotes that show it
-    known: tuple[
-        tuple[int, float], ...
-    ] = ()  # columns that were looked for, and how sure it is what was found
+    known: tuple[int, ...] = ()  # columns that were looked for
     level: str | None = None  # None where nobody looked for one, or two readers disagreed
     kind: str | None = None
     span: str | None = None
@@ -71,8 +67,7 @@ def reflections(names: Sequence[str]) -> list[Text]:
             (THEMES.index(theme["id"]), tuple(filter(None, (theme["evidence"], theme.get("second")))))
             for theme in row["themes"]
         )
-        agreed = [(at, 1.0) for at, theme in enumerate(THEMES) if theme not in row.get("disputed", ())]
-        known = (*agreed, *((at + len(THEMES), OTHERWISE) for at in range(len(THEMES))))
+        known = tuple(at for at, theme in enumerate(THEMES) if theme not in row.get("disputed", ()))
         level = None if row.get("safety_disputed") else row.get("safety", "none")
         found.append(Text(row["id"], row["text"], shown, known, level))
     return found
@@ -83,14 +78,10 @@ def stances() -> tuple[list[Text], list[Text]]:
     parts: tuple[list[Text], list[Text]] = ([], [])
     for row in rows(STANCES):
         theme, text = THEMES.index(row["theme"]), row["text"]
-        against = theme + len(THEMES)
-        column = {"for": theme, "against": against}.get(row["stance"])
-        others = ((at + len(THEMES), OTHERWISE) for at in range(len(THEMES)) if at != theme)
-        known = ((theme, 1.0), (against, 1.0), *others)
         # Which part a sentence is in hangs on its words alone, so it stays there when others are added.
         kept = int(hashlib.sha256(text.encode()).hexdigest(), 16) % 1000 < 1000 * CALIBRATES
-        shown = () if column is None else ((column, (text,)),)
-        parts[kept].append(Text(f"{row['hand']}:{row['theme']}", text, shown, known))
+        shown = ((theme, (text,)),) if row["stance"] == "for" else ()
+        parts[kept].append(Text(f"{row['hand']}:{row['theme']}", text, shown, (theme,)))
     return parts
 
 
@@ -139,8 +130,7 @@ def told_in_passing(text: Text, others: Sequence[Text], draw: random.Random) -> 
     before = other[around[max(0, at - 4)].start : around[at - 1].end]
     after = other[around[at].start : around[min(len(around) - 1, at + 3)].end]
     # What surrounds it may have themes of its own, so only what the text shows itself is known.
-    themes = {column for column, _ in text.columns}
-    known = tuple((at, sure) for at, sure in text.known if at >= len(THEMES) or at in themes)
+    known = tuple(column for column, _ in text.columns)
     return replace(text, text=f"{before} {text.text} {after}", known=known)
 
 
@@ -160,7 +150,7 @@ class Batch:
     ids: torch.Tensor  # (b, n)
     real: torch.Tensor  # (b, n)
     columns: torch.Tensor  # (b, t)
-    known: torch.Tensor  # (b, t) how much the label teaches, 0 to 1
+    known: torch.Tensor  # (b, t) 1 where the label is to be learned
     quotes: torch.Tensor  # (b, n, t)
     levels: torch.Tensor  # (b, 2): urgent; urgent or support
     sure: torch.Tensor  # (b,) 1 where the level is to be learned
@@ -173,8 +163,8 @@ def batch(texts: Sequence[Text]) -> Batch:
     longest, count = max(len(text.pieces) for text in texts), len(texts)
     out = Batch(
         torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest),
-        torch.zeros(count, COLUMNS), torch.zeros(count, COLUMNS),
-        torch.zeros(count, longest, COLUMNS), torch.zeros(count, 2), torch.zeros(count),
+        torch.zeros(count, len(THEMES)), torch.zeros(count, len(THEMES)),
+        torch.zeros(count, longest, len(THEMES)), torch.zeros(count, 2), torch.zeros(count),
         torch.full((count,), -1), torch.zeros(count, longest),
     )  # fmt: skip
     for at, text in enumerate(texts):
@@ -184,8 +174,7 @@ def batch(texts: Sequence[Text]) -> Batch:
         for column, quotes in text.columns:
             out.columns[at, column] = 1
             out.quotes[at, :size, column] = torch.from_numpy(marked(text, quotes))
-        for column, sure in text.known:
-            out.known[at, column] = sure
+        out.known[at, list(text.known)] = 1
         out.levels[at] = torch.tensor([text.level == "urgent", text.level in ("urgent", "support")]).float()
         out.sure[at] = float(text.level is not None)
         if text.kind:

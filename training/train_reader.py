@@ -1,7 +1,7 @@
 """Tunes the upper layers of all-MiniLM-L6-v2 to read themes and safety: ``python -m training.train_reader``.
 
-One encoder learns everything at once: which themes a text has and which words show them, which speak against
-a theme, and whether it tells of danger or strain, in which words. Every word piece gets a score for each of these, and an attention
+One encoder learns everything at once: which themes a text has and which words show them,
+and whether it tells of danger or strain, in which words. Every word piece gets a score for each of these, and an attention
 says which pieces speak for the whole. Hands named in ``reader_data.HELD_OUT`` are never learned from. About
 25 minutes on two idle cores with bfloat16, a checkpoint each epoch in .cache; a GPU is used where there is one.
 """
@@ -51,7 +51,7 @@ class Reader(torch.nn.Module):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        width, count = self.enc.config.hidden_size, data.COLUMNS + 2
+        width, count = self.enc.config.hidden_size, len(data.THEMES) + 2
         self.look, self.tok, self.pool = (torch.nn.Linear(width, count) for _ in range(3))
         self.kind = torch.nn.Linear(width, len(data.KINDS))
         self.drop = torch.nn.Dropout(0.2)
@@ -75,9 +75,9 @@ class Reader(torch.nn.Module):
 
 
 def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
-    """Return what is wrong about themes and what speaks against them, quotes, levels, spans, kinds, weighed."""
+    """Return what is wrong about themes, quotes, levels, spans and kinds, weighed."""
     whole, look, words, kinds = net(batch.ids, batch.real)
-    count = data.COLUMNS
+    count = len(data.THEMES)
     bce = f.binary_cross_entropy_with_logits
     known = batch.known.sum().clamp(min=1)
     themes = (bce(whole[:, :count], batch.columns, reduction="none") * batch.known).sum()
@@ -118,14 +118,14 @@ def train(
     optimiser = torch.optim.AdamW(groups, weight_decay=DECAY)
     every = [*reflections, *safety, *stances]
     # A text told in passing is about as long as two of the longer ones.
-    steps = EPOCHS * (2 + len(data.batches([*every, *safety, *stances, *stances], PIECES, draw)) * 6 // 5)
+    steps = EPOCHS * (2 + len(data.batches([*every, *safety, *stances], PIECES, draw)) * 6 // 5)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, [RATE, HEAD_RATE], total_steps=steps, pct_start=WARM
     )
     average = {name: p.detach().clone() for name, p in tuned.items()}
     step, start = 0, time.monotonic()
     for epoch in range(EPOCHS):
-        half = [*safety[epoch % 2 :: 2], *stances]
+        half = [*safety[epoch % 2 :: 2], *(text for text in stances if text.columns)]
         passed = [data.told_in_passing(text, ordinary, draw) for text in half]
         texts = [*every, *data.coded(passed, tokenizer)]
         total = 0.0
@@ -163,21 +163,12 @@ def _step(net: Reader, batch: data.Batch, optimiser: torch.optim.Optimizer) -> f
 
 
 def save(net: Reader) -> None:
-    """Write what was tuned, in bfloat16, with what made it.
-
-    The columns for what speaks against a theme are left out: they cannot tell it from what speaks for it
-    (training/results.md). They are learned only because their sentences are near neighbours of the themes.
-    """
-    count = len(data.THEMES)
-    kept = [*range(count), data.COLUMNS, data.COLUMNS + 1]
+    """Write what was tuned, in bfloat16, with what made it."""
     tensors = {
         name: p.detach().cpu().bfloat16().contiguous()
         for name, p in net.named_parameters()
         if p.requires_grad
     }
-    for name in list(tensors):
-        if name.startswith(("look.", "tok.", "pool.")):
-            tensors[name] = tensors[name][kept].contiguous()
     about = {
         "themes": json.dumps(data.THEMES),
         "kinds": json.dumps(data.KINDS),

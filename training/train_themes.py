@@ -79,7 +79,7 @@ def train_words(texts: Sequence[data.Text]) -> dict[str, Array]:
     y = np.vstack([labels(texts), np.eye(len(data.THEMES))[[theme for theme, _ in quotes]]])
     fits = []
     for theme in range(len(data.THEMES)):
-        sure = np.array([dict(text.known).get(theme, 0.0) for text in texts])
+        sure = np.array([float(theme in text.known) for text in texts])
         share = np.r_[sure, np.full(len(quotes), 0.3)]
         fits.append(LogisticRegression(C=30.0, max_iter=300).fit(x, y[:, theme], share))
     return {
