@@ -1,8 +1,8 @@
 """Has a text model draft questions about a writer's own words, in the way that suits what it can do.
 
-A tuned model reads the text once and writes each draft after a lead: for whom it is, and mostly a question
-asked in a like case, which it fits to this text. A plain one follows examples, a strong one instructions,
-and answers in a structure that is checked. Drafts are trimmed to their question and never reworded.
+A tuned model reads the text once, chooses which of the writer's words to quote and which question, asked before
+behind words like them, to ask here. A plain one follows examples, a strong one instructions, and answers in a
+structure that is checked. Drafts are trimmed to their question and never reworded.
 """
 
 from __future__ import annotations
@@ -23,18 +23,22 @@ from assistant.domain import (
     Span,
     Theme,
 )
-from assistant.model import Style, TextModel
+from assistant.model import Chooser, TextModel, Weight
 from assistant.prompting import Prompt
 from assistant.questions import KINDS, first_sentence, trim, whole
+from assistant.quoting import quotable
 from assistant.sentences import split
+from assistant.verify import telling
 
 # Like cases by kind of question: of a theme, near a quote; so many at most.
 Cases = Callable[[str, str, int], Mapping[QuestionKind, Sequence[Case]]]
 
-AROUND = 90  # words of the text that a tuned model reads around the words quoted
-FREE, LIKE = 2, 4  # drafts of each kind that a tuned model writes freely, and after a question of a like case
+AROUND = 65  # words of the text that a tuned model reads around the words that show a theme
+QUOTES, LIKE = 2, 8  # quotations that a tuned model chooses, and questions of each kind weighed behind each
 PLAIN = 8  # drafts of each kind of a plain model
 STRONG = 2  # answers of a strong model, each with several questions
+CALLS = 2  # at most, about one theme: each has its own seed
+QUOTING = 'You wrote "'  # after which the words to quote are chosen
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {kind: {"type": "array", "items": {"type": "string"}} for kind in KINDS},
@@ -45,14 +49,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question as drafted, the case it was fitted from, and how likely it was to the model.
-
-    ``likelihood``: mean log-likelihood of its tokens, where the engine tells.
+    """A question as drafted. Where a tuned model chose it: ``words``, what it asks behind its quotation, and
+    what the model makes of it.
     """
 
     question: Question
-    case: Case | None = None
-    likelihood: float | None = None
+    words: str = ""
+    weight: Weight | None = None
 
 
 Check = Callable[[Draft], Sequence[str]]  # what is wrong with a draft; nothing: it may be shown
@@ -76,14 +79,19 @@ class Context:
     def idea(self) -> str:
         return first_sentence(self.passage.text) if self.passage else self.means
 
+    def asked(self, kind: QuestionKind, text: str, quote: Span | None = None) -> Question:
+        """Return a question about this theme, beside the words it is about."""
+        passages = (self.passage.id,) if self.passage else ()
+        return Question(kind, text, self.theme.id, "model", None, quote or self.quote, passages)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of a model: the prompt, and for each answer its kind (None: it holds both) and case, if any."""
+    """One call for answers: the prompt, how many, and their kind (None: each holds both)."""
 
     prompt: Prompt
-    kinds: tuple[QuestionKind | None, ...]
-    cases: tuple[Case | None, ...]
+    count: int
+    kind: QuestionKind | None
 
 
 def draft(
@@ -107,77 +115,122 @@ def draft(
     """
     if finding.level != "none" or not finding.understood:
         return
-    number = seed
-    for theme in themes:
-        if not theme.evidence:
-            continue
+    hear = on_prompt or (lambda prompt: None)
+    for number, theme in enumerate(theme for theme in themes if theme.evidence):
         context = Context(text, theme, describe[theme.id], _passage_for(theme, passages))
-        for request in requests(model.style, context, cases):
-            if on_prompt:
-                on_prompt(request.prompt)
-            likely: dict[int, float] = {}
-            answers = model.generate(
-                request.prompt,
-                len(request.kinds),
-                request.prompt.max_tokens,
-                number,
-                None,
-                likely.__setitem__,
-            )
-            number += 1
-            passed: dict[str, Draft] = {}
-            for found in _read(request, answers, likely, context):
-                if found.question.text not in passed and not check(found):
-                    passed[found.question.text] = found
-            for kind in KINDS:
-                own = [found for found in passed.values() if found.question.kind == kind]
-                yield from (found.question for found in (rank(own) if rank and own else own))
+        if model.style == "tuned" and isinstance(model, Chooser):
+            found = _chosen(model, context, cases, check, hear)
+        else:
+            found = _written(model, context, seed + number * CALLS, check, hear)
+        for drafts in found:
+            yield from (item.question for item in (rank(drafts) if rank and drafts else drafts))
 
 
-def requests(style: Style, context: Context, cases: Cases) -> Iterator[Request]:
-    """Yield the calls that draft questions about one theme."""
-    if style == "tuned":
-        yield _tuned(context, cases)
-    elif style == "strong":
-        yield _strong(context)
-    else:
-        quote = " … ".join(span.of(context.text) for span in context.theme.evidence[:2])
+def _written(
+    model: TextModel, context: Context, seed: int, check: Check, hear: Callable[[Prompt], None]
+) -> Iterator[list[Draft]]:
+    """Yield the checked drafts that a model writes, a kind at a time."""
+    for number, request in enumerate(_requests(model, context)):
+        hear(request.prompt)
+        answers = model.generate(request.prompt, request.count, request.prompt.max_tokens, seed + number)
+        passed: dict[str, Draft] = {}
+        for found in _read(request, answers, context):
+            if found.question.text not in passed and not check(found):
+                passed[found.question.text] = found
         for kind in KINDS:
-            prompt = prompting.load(f"question-{kind}").fill(
-                theme=context.means, quote=quote, idea=context.idea
-            )
-            yield Request(prompt, (kind,) * PLAIN, (None,) * PLAIN)
+            own = [found for found in passed.values() if found.question.kind == kind]
+            if own:
+                yield own
 
 
-def lead_of(kind: QuestionKind, like: str | None = None) -> str:
-    """Return what a tuned model's answer begins with: a question asked elsewhere, to be fitted, and for whom.
+def _chosen(
+    model: Chooser, context: Context, cases: Cases, check: Check, hear: Callable[[Prompt], None]
+) -> Iterator[list[Draft]]:
+    """Yield the questions asked before that a model finds fitting behind words that it finds worth quoting."""
+    text = context.text
+    prompt = prompt_of(text, context.quote, context.means, context.idea)
+    quotes = _quotes(model, prompt, context)
+    rows: list[tuple[Draft, str, str]] = []
+    for quote in quotes:
+        near = cases(context.theme.id, quote.of(text), LIKE)
+        for kind in KINDS:
+            lead = lead_of(kind, quote.of(text))
+            for case in near[kind]:
+                words = case.questions[kind]
+                found = Draft(context.asked(kind, f"{lead} {words}", quote), words)
+                if not check(found) and not telling(words) & telling(case.quote) - telling(text):
+                    rows.append((found, lead, f" {words}\n"))
+    hear(replace(prompt, choices=tuple(found.question.text for found, _, _ in rows)))
+    weights = model.weigh(prompt, [(lead, answer) for _, lead, answer in rows])
+    drafts = [replace(found, weight=weight) for (found, _, _), weight in zip(rows, weights, strict=True)]
+    for kind in KINDS:
+        yield [found for found in drafts if found.question.kind == kind]
 
-    >>> lead_of("reflect")
-    'For me:'
+
+def _quotes(model: Chooser, prompt: Prompt, context: Context) -> list[Span]:
+    """Return the words that the model would quote, of all that it reads, the likeliest first, none inside another."""
+    text = context.text
+    spans = quotable(text, [around(text, context.quote)])
+    weights = model.weigh(prompt, [(QUOTING, f'{span.of(text)}".') for span in spans])
+    kept: list[Span] = []
+    for span, _ in sorted(zip(spans, weights, strict=True), key=lambda pair: -pair[1].total):
+        if not any(span.start < other.end and other.start < span.end for other in kept):
+            kept.append(span)
+    return kept[:QUOTES]
+
+
+def _requests(model: TextModel, context: Context) -> Iterator[Request]:
+    """Yield the calls that draft questions about one theme."""
+    quotes = " … ".join(span.of(context.text) for span in context.theme.evidence)
+    if model.style == "strong":
+        prompt = prompting.load("question-strong").fill(
+            theme=context.means,
+            idea=context.passage.text if context.passage else context.means,
+            text=context.text,
+            quote=quotes,
+        )
+        yield Request(replace(prompt, schema=SCHEMA), STRONG, None)
+        return
+    few = " … ".join(span.of(context.text) for span in context.theme.evidence[:2])
+    for kind in KINDS:
+        prompt = prompting.load(f"question-{kind}").fill(theme=context.means, quote=few, idea=context.idea)
+        yield Request(prompt, PLAIN, kind)
+
+
+def prompt_of(text: str, quote: Span, theme: str, idea: str) -> Prompt:
+    """Return what a tuned model reads: a theme, an idea of the library, and the text around some words of it."""
+    return prompting.load("question-tuned").fill(theme=theme, idea=idea, text=around(text, quote).of(text))
+
+
+def lead_of(kind: QuestionKind, quote: str) -> str:
+    """Return what stands before a question about some of the writer's words.
+
+    >>> lead_of("ask", "I go quiet")
+    'I wrote "I go quiet".'
     """
-    label = {"reflect": "For me:", "ask": "For my mentor:"}[kind]
-    return f"Like: {prompting.neutralise(like, 300)}\n{label}" if like else label
+    who = {"reflect": "You", "ask": "I"}[kind]
+    return f'{who} wrote "{prompting.neutralise(quote, 200)}".'
 
 
-def around(text: str, quote: Span, words: int = AROUND) -> str:
+def around(text: str, quote: Span, words: int = AROUND) -> Span:
     """Return whole sentences of ``text`` around ``quote``, about ``words`` long, the quote's own first of all."""
     sentences = split(text)
     inside = [at for at, span in enumerate(sentences) if span.start < quote.end and quote.start < span.end]
     if not inside:
-        return quote.of(text)
+        return quote
     first, last = inside[0], inside[-1]
 
-    def size(a: int, b: int) -> int:
-        return len(text[sentences[a].start : sentences[b].end].split())
+    def span(a: int, b: int) -> Span:
+        return Span(sentences[a].start, sentences[b].end)
 
     while True:
         grown = [
             (a, b)
             for a, b in ((first - 1, last), (first, last + 1))
-            if a >= 0 and b < len(sentences) and size(a, b) <= words
+            if a >= 0 and b < len(sentences) and len(span(a, b).of(text).split()) <= words
         ]
         if not grown:
-            return text[sentences[first].start : sentences[last].end]
+            return span(first, last)
         first, last = grown[0]
 
 
@@ -200,46 +253,16 @@ def parsed(answer: str) -> list[tuple[QuestionKind, str]]:
     ]
 
 
-def _tuned(context: Context, cases: Cases) -> Request:
-    quote = context.quote.of(context.text)
-    prompt = prompting.load("question-tuned").fill(
-        theme=context.means, idea=context.idea, text=around(context.text, context.quote), quote=quote
-    )
-    like = cases(context.theme.id, quote, LIKE)
-    places: list[tuple[QuestionKind, Case | None]] = []
-    for kind in KINDS:
-        places += [(kind, None)] * FREE + [(kind, case) for case in like[kind]]
-    leads = tuple(lead_of(kind, case.questions[kind] if case else None) for kind, case in places)
-    kinds, used = zip(*places, strict=True)
-    return Request(replace(prompt, leads=leads), kinds, used)
-
-
-def _strong(context: Context) -> Request:
-    quotes = " … ".join(span.of(context.text) for span in context.theme.evidence)
-    prompt = prompting.load("question-strong").fill(
-        theme=context.means,
-        idea=context.passage.text if context.passage else context.means,
-        text=context.text,
-        quote=quotes,
-    )
-    return Request(replace(prompt, schema=SCHEMA), (None,) * STRONG, (None,) * STRONG)
-
-
-def _read(
-    request: Request, answers: Sequence[str], likely: Mapping[int, float], context: Context
-) -> Iterator[Draft]:
+def _read(request: Request, answers: Sequence[str], context: Context) -> Iterator[Draft]:
     """Yield the drafts that some answers hold."""
-    passages = (context.passage.id,) if context.passage else ()
-    places = zip(request.kinds, request.cases, answers, strict=False)
-    for number, (kind, case, answer) in enumerate(places):
-        if kind is None:
+    for answer in answers:
+        if request.kind is None:
             pairs: list[tuple[QuestionKind, str | None]] = [(k, whole(text)) for k, text in parsed(answer)]
         else:
-            pairs = [(kind, whole(answer) if request.prompt.leads else trim(answer))]
-        for named, text in pairs:
+            pairs = [(request.kind, trim(answer))]
+        for kind, text in pairs:
             if text:
-                question = Question(named, text, context.theme.id, "model", None, context.quote, passages)
-                yield Draft(question, case, likely.get(number))
+                yield Draft(context.asked(kind, text))
 
 
 def _passage_for(theme: Theme, passages: Sequence[PassageMatch]) -> Passage | None:

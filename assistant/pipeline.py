@@ -151,16 +151,19 @@ class Pipeline:
         evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
 
         def check(draft: Draft) -> list[str]:
-            question = draft.question
-            found = verify.check(text, question, self.bank.texts, self.knowledge.vocabulary)
-            if draft.case and verify.carried_over(question, text, draft.case, self.bank.texts):
-                found.append("invented")
-            return found
+            return verify.check(text, draft.question, self.bank.texts, self.knowledge.vocabulary)
 
         def rank(drafts: Sequence[Draft]) -> list[Draft]:
+            weights = [item.weight for item in drafts if item.weight]
+            if weights:
+                asked = self.embedder.encode([item.words for item in drafts])
+                quotes = self.embedder.encode(
+                    [(item.question.evidence or Span(0, 0)).of(text) for item in drafts]
+                )
+                near = (asked * quotes).sum(axis=1).tolist()
+                return [drafts[place] for place in verify.fitting(weights, near)]
             vectors = self.embedder.encode([item.question.text for item in drafts])
-            places = verify.order(vectors, evidence, [item.likelihood for item in drafts])
-            return [drafts[place] for place in places]
+            return [drafts[place] for place in verify.order(vectors, evidence)]
 
         yield from drafting.draft(
             self.model, themes, text, report.passages, seed,

@@ -1,7 +1,7 @@
 """Prompts as files: ``prompts/<name>.md``, filled strictly, with the writer's text made harmless.
 
 A file has front matter (purpose, variables with the most characters each may bring, max_tokens,
-optionally stop and temperature) and a body of sections ``## system``, ``## user``, ``## assistant``, in the order
+optionally stop) and a body of sections ``## system``, ``## user``, ``## assistant``, in the order
 of the chat. ``{name}`` stands for a variable; a variable that is not declared, not used, not given
 or not known is an error, because a model would answer a half-filled prompt without a word.
 """
@@ -24,7 +24,7 @@ ROLES = ("system", "user", "assistant")
 _FRONT = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 _SECTION = re.compile(r"^## (\w+)\s*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
-_KEYS = {"purpose", "variables", "max_tokens", "stop", "temperature"}
+_KEYS = {"purpose", "variables", "max_tokens", "stop"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 # Chat marks are made of these: <|im_start|>, </s>, [INST], <start_of_turn>. No mark survives.
 _MARKS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}": ")", "`": "'"})
@@ -34,7 +34,7 @@ _MARKS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}
 class Prompt:
     """A filled prompt. ``hash`` is the template's: it tells which wording was used, not which text.
 
-    ``temperature``: how freely to sample, None as the engine does; ``leads``: what each answer begins with, one for every answer wanted; ``schema``: the JSON that is asked for.
+    ``schema``: the JSON that is asked for; ``choices``: the answers to choose from, where none is to be written.
     """
 
     name: str
@@ -42,8 +42,7 @@ class Prompt:
     max_tokens: int
     stop: tuple[str, ...]
     hash: str
-    temperature: float | None = None
-    leads: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
 
 
@@ -58,7 +57,6 @@ class Template:
     stop: tuple[str, ...]
     sections: tuple[tuple[str, str], ...]
     hash: str
-    temperature: float | None = None
 
     def fill(self, **values: str) -> Prompt:
         """Return the prompt with every variable replaced by its value, made harmless and cut.
@@ -78,7 +76,7 @@ class Template:
             (role, _VARIABLE.sub(lambda found: safe[found.group(1)], body))
             for role, body in self.sections
         )
-        return Prompt(self.name, messages, self.max_tokens, self.stop, self.hash, self.temperature)
+        return Prompt(self.name, messages, self.max_tokens, self.stop, self.hash)
 
 
 def neutralise(text: str, limit: int) -> str:
@@ -141,7 +139,6 @@ def parse(name: str, content: str) -> Template:
         tuple(front.get("stop", ("\n",))),
         sections,
         hashlib.sha256(content.encode()).hexdigest()[:16],
-        front.get("temperature"),
     )
 
 
@@ -159,9 +156,6 @@ def _front_matter(name: str, text: str) -> dict[str, Any]:
         raise _wrong(name, "purpose must be text and max_tokens a number above 0")
     if not isinstance(stop, list) or not all(isinstance(mark, str) and mark for mark in stop):
         raise _wrong(name, "stop must be a list of texts")
-    heat = front.get("temperature", 1.0)
-    if not isinstance(heat, float) or not 0 < heat <= 2:
-        raise _wrong(name, "temperature must be a number above 0, such as 0.5")
     return front
 
 

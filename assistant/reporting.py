@@ -100,7 +100,7 @@ def given_row(model: str, model_hash: str, prompts: Sequence[Prompt]) -> Row:
                 "name": prompt.name,
                 "hash": prompt.hash,
                 "messages": [list(message) for message in prompt.messages],
-                "leads": list(prompt.leads),
+                "choices": list(prompt.choices),
             }
             for prompt in prompts
         ],

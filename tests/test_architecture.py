@@ -32,7 +32,7 @@ LEVELS = {
         "names",
         "lexical",
     ),
-    2: ("safety", "themes", "retrieval", "questions", "goals", "verify", "store"),
+    2: ("safety", "themes", "retrieval", "questions", "quoting", "goals", "verify", "store"),
     3: ("drafting", "goal_drafting", "pipeline", "recall", "accounts", "sharing", "reporting", "screen"),
     4: ("assemble", "doctor"),
     5: ("cli", "__main__", "ui"),

@@ -11,7 +11,9 @@ from conftest import writer_folder
 
 from assistant import prompting, verify
 from assistant.domain import Question
+from assistant.drafting import lead_of
 from assistant.questions import trim
+from assistant.quoting import quotable
 from assistant.safety import SafetyReader
 from assistant.sentences import split
 
@@ -20,7 +22,7 @@ ATTACKS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parent / "attacks
 PROMPTS = {
     "question-reflect": "quote",
     "question-ask": "quote",
-    "question-tuned": "quote",
+    "question-tuned": "text",
     "question-strong": "quote",
     "goal-strong": "goal",
 }
@@ -56,15 +58,25 @@ def test_there_are_enough_of_them() -> None:
 @each
 @pytest.mark.parametrize("name", PROMPTS)
 def test_only_the_quote_in_the_last_message_is_another(name: str, attack: dict[str, str]) -> None:
-    plain, filled = (fill(name, quote) for quote in (PLAIN["quote"], attack["text"]))
+    own = PLAIN[PROMPTS[name]]
+    plain, filled = (fill(name, quote) for quote in (own, attack["text"]))
     assert [role for role, _ in filled.messages] == [role for role, _ in plain.messages]
     assert filled.messages[:-1] == plain.messages[:-1]
-    before, after = plain.messages[-1][1].split(PLAIN["quote"])
+    before, after = plain.messages[-1][1].split(own)
     last = filled.messages[-1][1]
     assert last.startswith(before) and last.endswith(after)
     quote = last[len(before) : len(last) - len(after)]
     assert "\n" not in quote and not set(quote) & set("<>[]{}`")
     assert (filled.stop, filled.max_tokens, filled.hash) == (plain.stop, plain.max_tokens, plain.hash)
+
+
+@each
+@pytest.mark.parametrize("kind", ["reflect", "ask"])
+def test_no_mark_of_a_chat_is_quoted(kind: Any, attack: dict[str, str]) -> None:
+    text = attack["text"]
+    for span in quotable(text, split(text)):
+        assert not set(span.of(text)) & set('<>[]{}|`"\n')
+    assert not set(lead_of(kind, text)) & set("<>[]{}`\n")
 
 
 @each

@@ -14,6 +14,7 @@ from assistant.errors import KnowledgeError, ModelError
 from assistant.knowledge import cases as case_files
 from assistant.model import Style
 from assistant.model.scripted import ScriptedModel
+from assistant.prompting import Prompt
 from assistant.retrieval.cases import KINDS, CaseIndex
 
 TEXT = "In the review I go quiet. Afterwards I think of everything. It was on Monday."
@@ -87,38 +88,53 @@ def test_a_model_that_fails_says_so_after_what_it_gave() -> None:
         list(run)
 
 
-def test_a_tuned_model_reads_once_and_writes_after_leads() -> None:
-    given: list[tuple[str, str, int]] = []
+def test_a_tuned_model_chooses_what_to_quote_and_what_to_ask() -> None:
+    looked: list[tuple[str, str, int]] = []
 
     def cases(theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
-        given.append((theme, quote, count))
-        return {kind: [Case(theme, "a lamp", {kind: f"What of the {kind} [lamp]?"})] for kind in KINDS}
+        looked.append((theme, quote, count))
+        asked = ("What is before it?", "What of the lamp?", "What is bad?")
+        return {kind: [Case(theme, "a lamp is on", {kind: text}) for text in asked] for kind in KINDS}
 
-    fitted: list[Case | None] = []
+    def weigh(lead: str, answer: str) -> float:
+        return {'In the review I go quiet".': 3.0, 'It was on Monday".': 2.0}.get(answer, 0.0)
 
-    def check(draft: Draft) -> list[str]:
-        fitted.append(draft.case)
-        return []
-
-    answers = [" What is quiet in you? Because", "In the review I go quiet. How is it for you?"]
-    model = ScriptedModel([[answers[0]] * 3 + [answers[1]] * 3], style="tuned")
-    found = drafted(model, cases=cases, check=check)
+    model = ScriptedModel([], style="tuned", weigh=weigh)
+    found = drafted(model, cases=cases)
+    # The lamp is the other text's and "bad" is what the check refuses.
+    quotes = ["In the review I go quiet", "It was on Monday"]
     assert [(q.kind, q.text) for q in found] == [
-        ("reflect", "What is quiet in you?"),
-        ("ask", "In the review I go quiet. How is it for you?"),
+        (kind, f'{who} wrote "{quote}". What is before it?')
+        for kind, who in (("reflect", "You"), ("ask", "I"))
+        for quote in quotes
     ]
-    assert given == [("feedback", "In the review I go quiet.", drafting.LIKE)]
-    assert len(model.prompts) == 1
-    assert model.prompts[0].leads == (
-        "For me:",
-        "For me:",
-        "Like: What of the reflect (lamp)?\nFor me:",
-        "For my mentor:",
-        "For my mentor:",
-        "Like: What of the ask (lamp)?\nFor my mentor:",
+    assert [q.evidence and q.evidence.of(TEXT) for q in found] == quotes * 2
+    assert looked == [("feedback", quote, drafting.LIKE) for quote in quotes]
+    prompts = {prompt.messages for prompt in model.prompts}
+    assert len(prompts) == 1 and TEXT in prompts.pop()[-1][1]
+
+
+def test_what_a_tuned_model_chose_from_is_told() -> None:
+    told: list[Prompt] = []
+    case = Case("feedback", "a lamp is on", {"reflect": "What is before it?"})
+    wanted = 'In the review I go quiet".'
+    drafted(
+        ScriptedModel([], style="tuned", weigh=lambda lead, answer: float(answer == wanted)),
+        cases=lambda theme, quote, count: {"reflect": [case], "ask": []},
+        on_prompt=told.append,
     )
-    assert TEXT in model.prompts[0].messages[-1][1]
-    assert fitted == [None, None]  # the other answers say the same
+    assert [prompt.choices[0] for prompt in told] == [
+        'You wrote "In the review I go quiet". What is before it?'
+    ]
+
+
+def test_a_tuned_model_asks_nothing_where_no_words_can_be_quoted() -> None:
+    model = ScriptedModel([], style="tuned")
+    short = Theme("feedback", 0.9, (Span(0, 13),))  # "In the review"
+    found = drafting.draft(
+        model, [short], TEXT, [], 1, finding=NONE, describe={"feedback": "f"}, check=bad, cases=no_cases
+    )
+    assert list(found) == []
 
 
 def test_a_strong_model_answers_in_a_structure() -> None:
@@ -156,10 +172,10 @@ def test_what_is_not_of_the_structure_gives_nothing(answer: str) -> None:
 def test_around_gives_whole_sentences_with_the_quote_among_them() -> None:
     text = " ".join(f"Sentence number {n} has six words." for n in range(40))
     at = text.index("Sentence number 20")
-    found = drafting.around(text, Span(at, at + 20), 30)
+    found = drafting.around(text, Span(at, at + 20), 30).of(text)
     assert "Sentence number 20 has six words." in found and found.count(".") == 5
     assert found.startswith("Sentence number") and len(found.split()) <= 30
-    assert drafting.around("One. Two.", Span(0, 4), 90) == "One. Two."
+    assert drafting.around("One. Two.", Span(0, 4), 90) == Span(0, 9)
 
 
 def test_cases_are_found_by_theme_kind_and_nearness(

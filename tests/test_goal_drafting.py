@@ -54,7 +54,7 @@ def test_a_strong_model_answers_in_a_structure() -> None:
     model = ScriptedModel([[f"```json\n{answer_of(GOOD)}\n```"]], style="strong")
     found = refined(model)
     assert found and found.refined == GOOD.refined
-    assert model.prompts[0].schema == goal_drafting.SCHEMA and not model.prompts[0].leads
+    assert model.prompts[0].schema == goal_drafting.SCHEMA
 
 
 def test_a_plain_model_a_whole_goal_and_an_unfit_one_ask_for_nothing() -> None:

@@ -17,7 +17,7 @@ from conftest import writer_folder
 from assistant import assemble
 from assistant import model as models
 from assistant.errors import ModelError
-from assistant.model import local, prepare, server
+from assistant.model import conversion, local, prepare, server
 from assistant.model.local import LocalModel, fingerprint
 from assistant.model.scripted import ScriptedModel
 from assistant.model.server import ServerModel
@@ -432,19 +432,23 @@ def test_the_real_model_writes_the_same_words_for_the_same_seed(real: LocalModel
 
 
 @pytest.mark.models
-def test_answers_follow_their_leads_as_if_each_stood_alone(real: LocalModel) -> None:
-    # So peaked a choice that the seed decides nothing: what differs would be the padding's doing.
-    leads = ("For me: What", "Like: How was it for you to say no to her?\nFor me: How was", "A")
-    sure = pytest.MonkeyPatch()
-    sure.setattr(local, "TOP_K", 1)
-    together = real.generate(replace(PROMPT, leads=leads), 3, 10, 1)
-    alone = [real.generate(replace(PROMPT, leads=(lead,)), 1, 10, 1)[0] for lead in leads]
-    in_text = real.generate(PROMPT, 1, 10, 1)
-    sure.undo()
-    assert together == alone and len({*together, *in_text}) > 2
-    assert not any(answer.startswith(lead) for answer, lead in zip(together, leads, strict=True))
-    with pytest.raises(ModelError, match="2 answers after 3 beginnings"):
-        real.generate(replace(PROMPT, leads=leads), 2, 10, 1)
+def test_answers_are_weighed_side_by_side_as_each_would_be_alone(real: LocalModel) -> None:
+    answers = [
+        ("I wrote", " about my work."),
+        ('You wrote "I held the pen".', " What happened just before you put it down again?\n"),
+        ("You", " wrote"),
+    ]
+    together = real.weigh(PROMPT, answers)
+    alone = [real.weigh(PROMPT, [answer])[0] for answer in answers]
+    for one, other in zip(together, alone, strict=True):
+        assert one.tokens == other.tokens
+        assert (one.mean, one.fit) == pytest.approx(
+            (other.mean, other.fit), abs=0.15
+        )  # bfloat16, another shape
+    assert len(set(together)) == 3 and all(weight.total < 0 for weight in together)
+    sense, senseless = real.weigh(PROMPT, [("", " How do you see it?"), ("", " see How it you do?")])
+    assert sense.mean > senseless.mean
+    assert real.weigh(PROMPT, []) == []
 
 
 @pytest.mark.models
@@ -456,14 +460,19 @@ def test_an_adapter_is_worked_into_the_weights(tmp_path: Path) -> None:
     model = torch.nn.Sequential(torch.nn.ReLU(), linear)
     before, a, b = linear.weight.clone(), torch.randn(1, 3), torch.randn(2, 1)
     path = tmp_path / "writer.safetensors"
-    save_file({"1.A": a, "1.B": b}, path, {"scale": "2.0"})
-    local._work_in(model, path)
+    head = {"head.weight": torch.randn(1, 3), "head.bias": torch.zeros(1)}
+    save_file({"1.A": a, "1.B": b, **head}, path, {"scale": "2.0"})
+    found = conversion._work_in(model, path)
+    assert torch.equal(found["weight"], head["head.weight"]) and set(found) == {"weight", "bias"}
     assert torch.equal(linear.weight, (before.float() + 2 * (b @ a)).bfloat16())
-    save_file({"1.A": torch.randn(1, 4), "1.B": b}, path, {"scale": "2.0"})
+    save_file({"1.A": a, "1.B": b}, path, {"scale": "2.0"})
     with pytest.raises(ModelError, match=r"weights .* cannot be used"):
-        local._work_in(model, path)
+        conversion._work_in(model, path)  # no head
+    save_file({"1.A": torch.randn(1, 4), "1.B": b, **head}, path, {"scale": "2.0"})
     with pytest.raises(ModelError, match=r"weights .* cannot be used"):
-        local._work_in(model, tmp_path / "none")
+        conversion._work_in(model, path)
+    with pytest.raises(ModelError, match=r"weights .* cannot be used"):
+        conversion._work_in(model, tmp_path / "none")
 
 
 @pytest.mark.models

@@ -86,8 +86,6 @@ def test_neutral_text_is_short_and_on_one_line(text: str) -> None:
         (GOOD.replace("max_tokens: 8\n", ""), "needs purpose"),
         (GOOD.replace("max_tokens: 8", "max_tokens: 8\nmood: x"), "needs purpose"),
         (GOOD.replace("max_tokens: 8", "max_tokens: 0"), "above 0"),
-        (GOOD.replace("max_tokens: 8", "max_tokens: 8\ntemperature: 0.0"), "temperature must be"),
-        (GOOD.replace("max_tokens: 8", "max_tokens: 8\ntemperature: warm"), "temperature must be"),
         (GOOD.replace("quote: 40", "quote: long"), "most characters"),
         (GOOD.replace("{quote}", "it"), "declared and used: quote"),
         (GOOD.replace("{quote}", "{quote} {mood}"), "declared and used: mood"),
@@ -105,9 +103,3 @@ def test_a_wrong_file_is_named_with_its_fault(broken: str, fault: str) -> None:
 def test_a_prompt_that_is_not_there() -> None:
     with pytest.raises(PromptError, match=r"prompts/nothing\.md"):
         prompting.load("nothing")
-
-
-def test_a_temperature_goes_with_the_prompt() -> None:
-    warm = prompting.parse("good", GOOD.replace("max_tokens: 8", "max_tokens: 8\ntemperature: 0.5"))
-    assert (warm.temperature, prompting.parse("good", GOOD).temperature) == (0.5, None)
-    assert prompting.load("question-tuned").fill(theme="t", idea="i", text="x", quote="q").temperature == 0.5

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from assistant import checklist, verify
-from assistant.domain import Case, Question, QuestionKind
+from assistant.domain import QuestionKind
+from assistant.model import Weight
 
 TEXT = (
     "In Tuesday's review with Marek I went quiet again. He asked about the pump, I knew the answer since 2019, "
@@ -147,10 +148,11 @@ def test_ranking_keeps_the_order_of_equals_and_takes_nothing() -> None:
     assert verify.order(same[:2], np.zeros((0, 1), np.float32)) == [0, 1]
 
 
-def test_ranking_leaves_out_what_the_model_finds_unlikely_where_it_tells() -> None:
-    same = np.ones((3, 1), np.float32)
-    assert verify.order(same, same[:1], [-0.7, -9.0, -0.5]) == [2, 0]
-    assert verify.order(same, same[:1], [None, None, None]) == [0, 1, 2]
+def test_answers_that_a_model_finds_unfitting_are_left_out() -> None:
+    weights = [Weight(-9.0, 9, 3.0), Weight(-9.0, 9, -9.0), Weight(-9.0, 9, 5.0)]
+    assert verify.fitting(weights, [0.3, 0.3, 0.3]) == [2, 0]
+    assert verify.fitting(weights, [1.0, 1.0, -1.0]) == [0, 2]
+    assert verify.fitting([], []) == []
 
 
 EMAILS = "My manager said my emails were too long. I sit and rewrite them."
@@ -164,19 +166,3 @@ def test_a_name_that_opens_a_sentence_is_a_name() -> None:
         verify.reasons(EMAILS, told.replace("Gary finds", "My manager finds"), "ask", ordinary=ORDINARY) == []
     )
     assert "invented" not in verify.reasons(EMAILS, told, "ask")  # where no list of words is given
-
-
-def test_what_belongs_to_the_case_a_draft_was_fitted_from_is_seen() -> None:
-    case = Case(
-        "feedback",
-        "I cried over a stapler",
-        {"reflect": "When you cried over the stapler, what had been on your mind?"},
-    )
-    bank = ("What had been on your mind before?",)
-
-    def carried(text: str) -> bool:
-        return verify.carried_over(Question("reflect", text, "feedback", "model"), EMAILS, case, bank)
-
-    assert carried("When you cried over the emails, what had been on your mind?")
-    assert carried("What would the stapler say about your emails?")
-    assert not carried("When you rewrite your emails, what is on your mind?")

@@ -1,157 +1,139 @@
-"""What the question writer learns from: a text, a theme with the words that show it, and its two questions."""
+"""What the question writer learns from: a text, a theme, words of it to quote, and questions that may follow them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from assistant import knowledge
-from assistant.embedding import MiniLM
+from assistant.domain import QuestionKind
 from assistant.questions import KINDS, first_sentence
+from assistant.verify import telling
 from training import reader_data
 
-Floats = npt.NDArray[np.float32]
-DATA = Path(__file__).resolve().parent / "data" / "questions.jsonl"
-GOALS = ("goals.seed.jsonl", "goals1.jsonl")
-TESTS = 10  # every so-manieth goal tests
-HELD_OUT = ("batch3", "batch7", "batch10")  # hands with questions that the reader never saw either
+DATA = Path(__file__).resolve().parent / "data"
+QUOTED, JUDGED = DATA / "quoted.jsonl", DATA / "judged.jsonl"
 SEED = 20261128
-FREE, LIKE_TARGET = (
-    0.3,
-    0.75,
-)  # shares of questions written freely; free or after one like the question wanted
-NEAR = 4  # how many of the nearest questions one is drawn from
+OTHERS = 2  # questions of other texts set beside the one written for a text
+TESTS = 5  # every so-manieth judged text tests
+
+
+@dataclass(frozen=True)
+class Option:
+    """A question behind a quotation, and whether it fits there: by its being written for it, or as judged."""
+
+    text: str
+    fits: bool
 
 
 @dataclass(frozen=True)
 class Example:
-    """One theme of one text: what the model is given, and what it should write, by kind."""
+    """What the model is given of a text, and what it is to quote and to ask.
+
+    ``written``: the quotation, too, was chosen by whoever wrote the question, and both are to be learned word by
+    word; else people judged the options, and only the judging is learned.
+    """
 
     id: str
-    hand: str
     theme: str
-    text: str
-    quote: str
     idea: str
-    questions: dict[str, str]
-    likes: dict[str, str] = field(
-        default_factory=dict
-    )  # a question asked of another text, to be fitted to this one
+    text: str
+    evidence: str
+    quote: str
+    options: Mapping[QuestionKind, tuple[Option, ...]]
+    written: bool
 
 
-@dataclass(frozen=True)
-class Goal:
-    """A goal with something open, and how it may be said."""
-
-    goal: str
-    context: str
-    open: tuple[str, ...]
-    answer: str
-
-
-def goals() -> tuple[list[Goal], list[Goal]]:
-    """Return the goals to learn from, and those that test."""
-    learned: list[Goal] = []
-    held: list[Goal] = []
-    for name in GOALS:
-        found = [
-            Goal(
-                row["goal"],
-                row["context"] or "",
-                tuple(row["missing"]),
-                f"Goal: {row['refined']}\nFirst step: {row['first_step']}\nCheck: {row['check']}",
-            )
-            for row in map(json.loads, (DATA.parent / name).read_text("utf-8").splitlines())
-            if row["refined"]
-        ]
-        learned += [goal for at, goal in enumerate(found) if at % TESTS]
-        held += found[::TESTS]
-    return learned, held
-
-
-def rows() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in DATA.read_text("utf-8").splitlines()]
-
-
-def data_hash() -> str:
-    files = (DATA, *(DATA.parent / name for name in GOALS))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
-def examples(hands: Sequence[str]) -> list[Example]:
-    """Return the themes of some hands' texts that have a question, each with an idea of the library drawn for it."""
-    wanted: dict[tuple[str, str], dict[str, str]] = {}
-    for row in rows():
-        wanted.setdefault((row["id"], row["theme"]), {})[row["kind"]] = row["question"]
-    ideas = _ideas()
+def written() -> list[Example]:
+    """Return the quotations with the questions written for them, each beside some of other texts."""
+    texts, ideas = _texts(), _ideas()
+    rows = _rows(QUOTED)
+    draw = random.Random(SEED)
+    others = {
+        (theme, kind): [row[kind] for row in rows if row["theme"] == theme and reusable(row, kind)]
+        for theme in {row["theme"] for row in rows}
+        for kind in KINDS
+    }
     found = []
-    for hand in hands:
-        for row in reader_data.rows(hand):
-            themes = [*row["themes"], *row.get("dropped", ())]
-            for theme in themes:
-                questions = wanted.get((row["id"], theme["id"]))
-                if questions:
-                    draw = random.Random(f"{SEED}:{row['id']}:{theme['id']}")
-                    idea = draw.choice(ideas[theme["id"]])
-                    found.append(
-                        Example(row["id"], hand, theme["id"], row["text"], theme["evidence"], idea, questions)
-                    )
+    for row in rows:
+        options = {}
+        for kind in KINDS:
+            own = Option(row[kind], True)
+            beside = draw.sample(others[row["theme"], kind], OTHERS + 1)
+            wrong = [Option(text, False) for text in beside if text != own.text][:OTHERS]
+            options[kind] = (own, *wrong)
+        text, evidence = texts[row["id"], row["theme"]]
+        idea = draw.choice(ideas[row["theme"]])
+        found.append(
+            Example(row["id"], row["theme"], idea, text, evidence, row["quote"], options, written=True)
+        )
     return found
 
 
-def with_likes(found: Sequence[Example], pool: Sequence[Example]) -> list[Example]:
-    """Return the examples, most with a question of another text of ``pool`` beside each of theirs.
-
-    Some stand near the question wanted, so that fitting one is learnt; some near the words quoted, as the
-    application finds them; the rest have none and are written freely.
-    """
-    embedder = MiniLM()
-    draw = random.Random(SEED)
-    likes: list[dict[str, str]] = [{} for _ in found]
-    for kind in KINDS:
-        asked = [example for example in pool if kind in example.questions]
-        wanted = [example for example in found if kind in example.questions]
-        by_target = _near(embedder, *([e.questions[kind] for e in part] for part in (wanted, asked)))
-        by_quote = _near(embedder, *([e.quote for e in part] for part in (wanted, asked)))
-        places = {id(example): at for at, example in enumerate(found)}
-        for row, example in enumerate(wanted):
-            lot = draw.random()
-            if lot >= FREE:
-                near = by_target if lot < LIKE_TARGET else by_quote
-                like = _like(example, asked, near[row], lot < LIKE_TARGET, draw)
-                likes[places[id(example)]][kind] = like.questions[kind]
-    return [replace(example, likes=own) for example, own in zip(found, likes, strict=True)]
+def judged() -> tuple[list[Example], list[Example]]:
+    """Return the quotations with questions that people found fitting or not: to learn from, and to test."""
+    texts, ideas = _texts(), _ideas()
+    groups: dict[tuple[str, str, str], dict[QuestionKind, list[Option]]] = {}
+    for row in _rows(JUDGED):
+        group = groups.setdefault((row["id"], row["theme"], row["quote"]), {})
+        group.setdefault(row["kind"], []).append(Option(row["question"], row["usable"]))
+    parts: tuple[list[Example], list[Example]] = ([], [])
+    for (name, theme, quote), options in groups.items():
+        draw = random.Random(f"{SEED}:{name}:{theme}")
+        text, evidence = texts[name, theme]
+        known = {kind: tuple(listed) for kind, listed in options.items()}
+        example = Example(name, theme, draw.choice(ideas[theme]), text, evidence, quote, known, written=False)
+        # Which part a text is in hangs on its name alone.
+        parts[int(hashlib.sha256(name.encode()).hexdigest(), 16) % TESTS == 0].append(example)
+    return parts
 
 
-def _near(embedder: MiniLM, wanted: Sequence[str], asked: Sequence[str]) -> Floats:
-    return embedder.encode(wanted) @ embedder.encode(asked).T
-
-
-def _like(
-    example: Example, asked: Sequence[Example], near: Floats, any_theme: bool, draw: random.Random
-) -> Example:
-    """Return one of the nearest of ``asked``, of another text."""
-    order = [
-        int(at)
-        for at in np.argsort(-near)
-        if asked[at].id != example.id and (any_theme or asked[at].theme == example.theme)
+def cases() -> list[dict[str, Any]]:
+    """Return what the application asks with: quotations by theme, and the questions that may follow others like them."""
+    kept = [
+        {
+            "theme": row["theme"],
+            "quote": row["quote"],
+            **{kind: row[kind] for kind in KINDS if reusable(row, kind)},
+        }
+        for row in _rows(QUOTED)
     ]
-    return asked[draw.choice(order[:NEAR])]
+    return [row for row in kept if len(row) > 2]
 
 
-def _ideas() -> dict[str, list[str]]:
+def reusable(row: Mapping[str, Any], kind: QuestionKind) -> bool:
+    """Return whether a question tells of nothing that its own quotation alone tells of."""
+    return not telling(row[kind]) & telling(row["quote"])
+
+
+def data_hash() -> str:
+    return hashlib.sha256(QUOTED.read_bytes() + JUDGED.read_bytes()).hexdigest()[:16]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+def _texts() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return text and evidence by text and theme."""
+    return {
+        (row["id"], theme["id"]): (row["text"], theme["evidence"])
+        for hand in reader_data.HANDS
+        for row in reader_data.rows(hand)
+        for theme in row["themes"]
+    }
+
+
+def _ideas() -> dict[str, Sequence[str]]:
     """Return the first sentences of each theme's passages for mentees."""
     ideas: dict[str, list[str]] = {}
     for passage in knowledge.load().passages.values():
         for theme in passage.themes:
             if passage.audience != "mentor" and passage.level == "none":
                 ideas.setdefault(theme, []).append(first_sentence(passage.text))
-    return ideas
+    return dict(ideas)

@@ -74,6 +74,7 @@ class Write:
             came_before=before, notices=notices, put_aside=[] if drawn["notice"] else aside,
             silent=report["safety"]["level"] == "urgent" or not report["understood"], working=working,
             model_offer=bool(drawn["themes"]) and not notices and pipeline.model is not None,
+            model_does="chooses" if pipeline.model and pipeline.model.style == "tuned" else "writes",
             goes_to=self.site.text_goes_to,
             model_fault=pipeline.model_fault or ("" if pipeline.model else self.words["model_none"]),
         )  # fmt: skip

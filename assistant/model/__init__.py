@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from assistant.errors import ModelError
 
-OnScore = Callable[[int, float], None]  # (number of the answer, mean log-likelihood of its tokens)
 OnText = Callable[[int, str], None]  # (number of the hypothesis, its text so far)
 
 
@@ -28,19 +27,8 @@ class Prompt(Protocol):
         """An answer ends with the first of these; a line break is left out, a "?" stays in."""
 
     @property
-    def temperature(self) -> float | None:
-        """How freely to sample: 1 as the model would, less for likelier words; None: as the engine does."""
-
-    @property
     def schema(self) -> Mapping[str, Any] | None:
         """The JSON that an answer should be; an engine that can hold a model to it does, others leave it to the words."""
-
-    @property
-    def leads(self) -> tuple[str, ...]:
-        """What each answer begins with, one for every answer, itself no part of it; none: nothing.
-
-        Only a model of style "tuned" is given any.
-        """
 
 
 # What a model can do decides which prompts it is given: one tuned for this task, one that follows examples,
@@ -70,16 +58,40 @@ class TextModel(Protocol):
         max_tokens: int,
         seed: int,
         on_text: OnText | None = None,
-        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` sampled answers, stripped, some perhaps empty or alike.
 
         Each answer is as sampled: cut at a stop mark or at ``max_tokens``, otherwise untouched.
         The same seed gives the same answers on the same machine where the engine can promise it.
-        ``on_text`` hears of every answer as it grows, or once when it is whole; ``on_score``, in the end,
-        how likely each was to the model, where the engine knows.
+        ``on_text`` hears of every answer as it grows, or once when it is whole.
 
         Raises ModelError when the model cannot be loaded, reached or read.
+        """
+
+
+class Weight(NamedTuple):
+    """What a model makes of an answer: the log-likelihood of all its tokens together, how many they are, and what its
+    judging head says (0 without one).
+    """
+
+    total: float
+    tokens: int
+    fit: float
+
+    @property
+    def mean(self) -> float:
+        """The log-likelihood a token."""
+        return self.total / self.tokens
+
+
+@runtime_checkable
+class Chooser(TextModel, Protocol):
+    """A model that can also weigh answers written by others."""
+
+    def weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
+        """Return a weight for each answer: a lead that is taken as said, and the words after it that are weighed.
+
+        The same arguments give the same weights. Raises ModelError.
         """
 
 
@@ -110,12 +122,8 @@ def short_hash(*parts: str | bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def checked_count(count: int, max_tokens: int, prompt: Prompt | None = None) -> None:
-    """Raise ModelError unless one answer of one token or more is asked for, and one for each lead."""
-    if prompt and prompt.leads and (len(prompt.leads) != count or not all(prompt.leads)):
-        raise ModelError(
-            f"The text model was asked for {count} answers after {len(prompt.leads)} beginnings. Ask for one after each."
-        )
+def checked_count(count: int, max_tokens: int) -> None:
+    """Raise ModelError unless one answer of one token or more is asked for."""
     if count < 1 or max_tokens < 1:
         raise ModelError(
             f"The text model was asked for {count} answers of {max_tokens} tokens. Ask for at least one of each."

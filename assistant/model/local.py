@@ -1,20 +1,21 @@
-"""Local weights through transformers, which is imported here alone and only when it is needed.
+"""Local weights through transformers, which is imported only when a text is asked for.
 
 A prompt is read once; its key-value cache is then repeated for every answer, because on a
-processor the reading costs more than the writing of a short question. Answers that have ended
-leave the batch, so the last ones do not wait for them.
+processor the reading costs more than the writing or weighing of a short question. Answers that
+have ended leave the batch, so the last ones do not wait for them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from assistant.errors import ModelError
-from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
+from assistant.model import OnText, Prompt, Style, Weight, checked_count, cut, short_hash
 
 TEMPERATURE = 0.8
 TOP_K = 50
@@ -23,6 +24,7 @@ TOP_P = 0.92
 # waiting made a small model ten times slower than one thread alone; large ones need all the cores.
 SMALL = 400_000_000  # parameters
 LARGE = 1_500_000_000  # bytes of weights, from about which models follow instructions
+HEAD = "head.safetensors"
 _BLOCK = 1 << 16
 _BLOCKS = 64  # read from each weight file for the hash: tuned weights differ in nearly every block
 
@@ -69,20 +71,30 @@ class LocalModel:
         max_tokens: int,
         seed: int,
         on_text: OnText | None = None,
-        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` sampled answers; see the protocol. ``on_text`` hears every new token.
 
         Raises ModelError when the weights cannot be loaded or used, or the prompt is too long.
         """
-        checked_count(count, max_tokens, prompt)
+        checked_count(count, max_tokens)
+        with self._used() as engine:
+            return engine.sample(prompt, count, max_tokens, seed, on_text)
+
+    def weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
+        """Return how likely each answer is after its lead, and what the judging head says; see the protocol."""
+        with self._used() as engine:
+            return engine.weigh(prompt, answers) if answers else []
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[_Engine]:
+        """Give the engine to one caller at a time; what goes wrong inside is told in a sentence."""
         with self._lock:
             engine = self._load()
             try:
-                return engine.sample(prompt, count, max_tokens, seed, on_text, on_score)
+                yield engine
             except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
                 raise ModelError(
-                    f"The text model {self.name} failed while writing ({_line(error)}). "
+                    f"The text model {self.name} failed while writing ({first_line(error)}). "
                     "Try again; if it happens again, set model to none and use the question bank."
                 ) from error
 
@@ -96,7 +108,7 @@ class LocalModel:
                 ) from error
             except Exception as error:  # the engine's loading errors have no common base
                 raise ModelError(
-                    f"The text model in {self.folder} cannot be loaded ({_line(error)}). "
+                    f"The text model in {self.folder} cannot be loaded ({first_line(error)}). "
                     "Choose another folder, or delete a prepared one and it is made again."
                 ) from error
         return self._engine
@@ -109,96 +121,87 @@ class _Engine:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        _quiet()
+        quiet()
         self.torch = torch
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype or fast_dtype()), local_files_only=True
         ).eval()
         self.ends = _end_ids(self.tokenizer, self.model)
-        self.filler = next(iter(self.ends), 0)  # before shorter leads; nothing looks at it
+        self.head = _head(folder)
+        self.last: tuple[Any, Any, Any] | None = None  # the ids weighed after, their cache and last state
         self.threads = 1 if self.model.num_parameters() < SMALL else None
 
     def sample(
-        self,
-        prompt: Prompt,
-        count: int,
-        max_tokens: int,
-        seed: int,
-        on_text: OnText | None,
-        on_score: OnScore | None,
+        self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None
     ) -> list[str]:
         with _threads(self.torch, self.threads), self.torch.inference_mode():
-            answers, scores = self._sample(prompt, count, max_tokens, seed, on_text)
-        if on_score:
-            for number, score in enumerate(scores):
-                on_score(number, score)
-        return answers
+            return self._sample(prompt, count, max_tokens, seed, on_text)
+
+    def weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
+        with _threads(self.torch, self.threads), self.torch.inference_mode():
+            return self._weigh(prompt, answers)
 
     def _sample(
         self, prompt: Prompt, count: int, max_tokens: int, seed: int, on_text: OnText | None
-    ) -> tuple[list[str], list[float]]:
+    ) -> list[str]:
         torch = self.torch
         random = torch.Generator().manual_seed(seed)  # its own, so that no other thread disturbs it
         tokens: list[list[int]] = [[] for _ in range(count)]
         answers = [""] * count
-        totals, sampled = [0.0] * count, [0] * count  # log-likelihood and number of tokens, the end included
         live = list(range(count))
-        logits, cache, real = self._read(prompt, count, max_tokens)
+        ids = self._encode(prompt.messages)
+        self._fits(ids.shape[1] + max_tokens)
+        out = self.model(input_ids=ids, use_cache=True)
+        cache, logits = out.past_key_values, out.logits[:, -1].expand(count, -1)
+        cache.batch_repeat_interleave(count)
         for step in range(max_tokens):
-            chosen = _choose(torch, logits.float(), random, prompt.temperature or TEMPERATURE)
-            shares = torch.log_softmax(logits.float(), -1)
-            likely = shares.gather(-1, chosen[:, None])[:, 0].tolist()
-            keep = []
-            for row, (number, token) in enumerate(zip(live, chosen.tolist(), strict=True)):
-                totals[number] += likely[row]
-                sampled[number] += 1
-                if not self._grow(tokens[number], token, number, answers, prompt.stop, on_text):
-                    keep.append(row)
+            chosen = _choose(torch, logits.float(), random)
+            keep = [
+                row
+                for row, (number, token) in enumerate(zip(live, chosen.tolist(), strict=True))
+                if not self._grow(tokens[number], token, number, answers, prompt.stop, on_text)
+            ]
             if not keep or step + 1 == max_tokens:
                 break
             if len(keep) < len(live):
                 rows = torch.tensor(keep)
                 cache.batch_select_indices(rows)
                 chosen, live = chosen[rows], [live[row] for row in keep]
-                real = None if real is None else real[rows]
-            logits, real = self._step(chosen[:, None], cache, real)
-        return answers, [total / max(1, number) for total, number in zip(totals, sampled, strict=True)]
+            logits = self.model(input_ids=chosen[:, None], past_key_values=cache).logits[:, -1]
+        return answers
 
-    def _read(self, prompt: Prompt, count: int, max_tokens: int) -> tuple[Any, Any, Any]:
-        """Read the prompt once and each answer's lead after it.
-
-        Returns the logits of the next token (count, vocabulary), the cache, and with leads which of its
-        places are real (count, places): shorter leads are filled up before their first token.
-        """
+    def _weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
+        """Read all answers side by side after the prompt. What fills up shorter ones comes last, so nothing sees it."""
         torch = self.torch
-        ids = self._encode(prompt.messages)
-        leads = [self.tokenizer(lead, add_special_tokens=False).input_ids for lead in prompt.leads]
-        longest = max(map(len, leads), default=0)
-        self._fits(ids.shape[1] + longest + max_tokens)
-        out = self.model(input_ids=ids, use_cache=True)
-        cache = out.past_key_values
-        cache.batch_repeat_interleave(count)
-        if not longest:
-            return out.logits[:, -1].expand(count, -1), cache, None
-        real = torch.ones(count, ids.shape[1], dtype=torch.long)
-        rows = torch.tensor([[self.filler] * (longest - len(lead)) + lead for lead in leads])
-        filled = torch.tensor([[0] * (longest - len(lead)) + [1] * len(lead) for lead in leads])
-        logits, real = self._step(rows, cache, real, filled)
-        return logits, cache, real
+        leads, bodies = (
+            [self.tokenizer(part, add_special_tokens=False).input_ids for part in parts]
+            for parts in zip(*answers, strict=True)
+        )
+        longest = max(len(lead) + len(body) for lead, body in zip(leads, bodies, strict=True))
+        cache, state = self._known(self._encode(prompt.messages), longest)
+        cache.batch_repeat_interleave(len(answers))
+        rows = [lead + body for lead, body in zip(leads, bodies, strict=True)]
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+        hidden = self.model.base_model(input_ids=ids, past_key_values=cache).last_hidden_state
+        # Before each token stands the state that foretells it; before the first, the prompt's last one.
+        before = torch.cat([state.expand(len(answers), -1, -1), hidden], dim=1)
+        weights = []
+        for number, (lead, body) in enumerate(zip(leads, bodies, strict=True)):
+            end = len(lead) + len(body)
+            logits = self.model.lm_head(before[number, len(lead) : end]).float()
+            told = torch.log_softmax(logits, -1).gather(-1, torch.tensor(body)[:, None])
+            fit = hidden[number, end - 1].float() @ self.head[0] + self.head[1] if self.head else 0.0
+            weights.append(Weight(float(told.sum()), len(body), float(fit)))
+        return weights
 
-    def _step(self, ids: Any, cache: Any, real: Any, filled: Any = None) -> tuple[Any, Any]:
-        """Read further tokens of each row; return the logits after the last and the longer ``real``.
-
-        Where there was no lead there is no ``real`` and every place counts.
-        """
-        torch = self.torch
-        if real is None:
-            return self.model(input_ids=ids, past_key_values=cache).logits[:, -1], None
-        real = torch.cat([real, torch.ones_like(ids) if filled is None else filled], dim=1)
-        places = (real.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        out = self.model(input_ids=ids, attention_mask=real, position_ids=places, past_key_values=cache)
-        return out.logits[:, -1], real
+    def _known(self, ids: Any, more: int) -> tuple[Any, Any]:
+        """Return a cache of the prompt, to be changed freely, and its last state; the latest prompt is read once."""
+        self._fits(ids.shape[1] + more)
+        if self.last is None or not self.torch.equal(self.last[0], ids):
+            out = self.model.base_model(input_ids=ids, use_cache=True)
+            self.last = ids, out.past_key_values, out.last_hidden_state[:, -1:]
+        return copy.deepcopy(self.last[1]), self.last[2]
 
     def _grow(
         self,
@@ -246,55 +249,14 @@ class _Engine:
             )
 
 
-def convert_gguf(source: Path, target: Path, dtype: str, adapter: Path | None = None) -> None:
-    """Read a GGUF file and write weights, configuration and tokenizer into the folder ``target``.
+def _head(folder: Path) -> tuple[Any, float] | None:
+    """Return weights and bias of the head that judges answers; None where a model has none."""
+    from safetensors.torch import load_file
 
-    What ``adapter`` adds to the weights is worked in. Raises ModelError when the file is no model that transformers can read.
-    """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise ModelError(
-            f"The text model needs transformers and torch ({error}). Run `make setup`."
-        ) from error
-    _quiet()
-    options: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, **options)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            source.parent, dtype=getattr(torch, dtype), **options
-        )
-    except Exception as error:  # the readers' errors have no common base
-        raise ModelError(
-            f"The text model {source} cannot be read ({_line(error)}). Run `make setup` to install it again."
-        ) from error
-    if adapter:
-        _work_in(model, adapter)
-    # The weights are plain numbers by now; the mark "quantized" would forbid saving them.
-    model.hf_quantizer = None
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-
-
-def _work_in(model: Any, adapter: Path) -> None:
-    """Add the low-rank changes of ``adapter`` to the weights they are named for. Raises ModelError."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(adapter, "pt") as file:
-            scale = float((file.metadata() or {})["scale"])
-            for name in sorted(key.removesuffix(".A") for key in file.keys() if key.endswith(".A")):  # noqa: SIM118
-                weight = model.get_submodule(name).weight
-                change = file.get_tensor(f"{name}.B").float() @ file.get_tensor(f"{name}.A").float()
-                weight.data = (weight.data.float() + scale * change).to(weight.dtype)
-    except (OSError, SafetensorError, KeyError, ValueError, AttributeError, RuntimeError) as error:
-        raise ModelError(
-            f"The question writer's weights {adapter} cannot be used ({_line(error)}). Fetch them again or run "
-            "`python -m training.train_writer`."
-        ) from error
+    if not (folder / HEAD).is_file():
+        return None
+    found = load_file(folder / HEAD)
+    return found["weight"][0].float(), float(found["bias"])
 
 
 def fast_dtype() -> str:
@@ -327,7 +289,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def _size(folder: Path) -> int:
-    weights = [path for path in folder.glob("*.safetensors") if path.is_file()]
+    weights = [path for path in folder.glob("model*.safetensors") if path.is_file()]
     return sum(path.stat().st_size for path in weights or folder.glob("pytorch_model*.bin") if path.is_file())
 
 
@@ -350,9 +312,9 @@ def _find(source: str | Path) -> Path:
         ) from error
 
 
-def _choose(torch: Any, logits: Any, random: Any, temperature: float) -> Any:
+def _choose(torch: Any, logits: Any, random: Any) -> Any:
     """Sample one token a row among the likeliest ones."""
-    scores, ids = torch.topk(logits / temperature, min(TOP_K, logits.shape[-1]))
+    scores, ids = torch.topk(logits / TEMPERATURE, min(TOP_K, logits.shape[-1]))
     shares = torch.softmax(scores, -1)
     before = shares.cumsum(-1) - shares  # the share of everything likelier: the first is always kept
     shares = shares.masked_fill(before > TOP_P, 0.0)
@@ -377,7 +339,7 @@ def _threads(torch: Any, count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Silence the engine's notices: standard error belongs to the application's own sentences."""
     from transformers.utils import logging
 
@@ -385,7 +347,7 @@ def _quiet() -> None:
     logging.set_verbosity_error()
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an engine's message, cut to a readable length."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -25,7 +25,7 @@ SOURCE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 FOLDER = "smollm2-135m-instruct"
 TUNED = "smollm2-135m-mentoring"  # the same with an adapter worked into its weights
 MANIFEST = "manifest.json"
-FORMAT = 2  # raise it when what convert writes changes: older copies are then made again
+FORMAT = 3  # raise it when what convert writes changes: older copies are then made again
 DTYPE = "bfloat16"  # the source has four bits a weight, so nothing that matters is lost
 _ABANDONED = 3600.0  # seconds after which an unfinished copy belongs to nobody
 
@@ -133,9 +133,9 @@ def _prepare(folder: Path, source: Path, adapter: Path | None, say: OnProgress, 
 
 
 def _convert(source: Path, adapter: Path | None, target: Path) -> None:
-    from assistant.model import local  # only local.py imports the engine
+    from assistant.model import conversion  # imports the engine
 
-    local.convert_gguf(source, target, DTYPE, adapter)
+    conversion.convert(source, target, DTYPE, adapter)
 
 
 def _write_manifest(folder: Path, source: Path, source_hash: str, adapter_hash: str | None) -> None:

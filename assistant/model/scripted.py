@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from assistant.errors import ModelError
-from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
+from assistant.model import OnText, Prompt, Style, Weight, checked_count, cut, short_hash
 
 
 class ScriptedModel:
@@ -25,8 +25,11 @@ class ScriptedModel:
         replies: Iterable[Sequence[str] | Exception],
         repeat: bool = False,
         style: Style = "plain",
+        weigh: Callable[[str, str], float] | None = None,
     ) -> None:
+        """``weigh`` gives the weight of an answer after its lead; without it all weigh alike."""
         self.style = style
+        self._weigh = weigh or (lambda lead, answer: 0.0)
         self.replies = list(replies)
         self.repeat = repeat
         self.prompts: list[Prompt] = []
@@ -40,10 +43,9 @@ class ScriptedModel:
         max_tokens: int,
         seed: int,
         on_text: OnText | None = None,
-        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return the first ``count`` answers of the next entry, cut at the prompt's stop marks."""
-        checked_count(count, max_tokens, prompt)
+        checked_count(count, max_tokens)
         self.prompts.append(prompt)
         self.seeds.append(seed)
         if not self.replies:
@@ -56,3 +58,8 @@ class ScriptedModel:
             if on_text:
                 on_text(number, text)
         return answers
+
+    def weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
+        """Return what the test's function says of each answer, as likelihood and as fit."""
+        self.prompts.append(prompt)
+        return [Weight(value, 1, value) for value in (self._weigh(*answer) for answer in answers)]

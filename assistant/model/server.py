@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from assistant.errors import ModelError
-from assistant.model import OnScore, OnText, Prompt, Style, checked_count, cut, short_hash
+from assistant.model import OnText, Prompt, Style, checked_count, cut, short_hash
 
 TEMPERATURE = 0.8
 TOP_P = 0.92
@@ -67,13 +67,12 @@ class ServerModel:
         max_tokens: int,
         seed: int,
         on_text: OnText | None = None,
-        on_score: OnScore | None = None,
     ) -> list[str]:
         """Return ``count`` answers, asking at once for all and again for those not given.
 
         Raises ModelError when the server is not there, takes too long, breaks off or is no model.
         """
-        checked_count(count, max_tokens, prompt)
+        checked_count(count, max_tokens)
         answers: list[str] = []
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=self.timeout) as client:
             body = self._body(client, prompt, max_tokens)
@@ -100,7 +99,7 @@ class ServerModel:
             "model": self._model,
             "messages": [{"role": role, "content": content} for role, content in prompt.messages],
             "max_tokens": max_tokens,
-            "temperature": prompt.temperature or TEMPERATURE,
+            "temperature": TEMPERATURE,
             "top_p": TOP_P,
             "stream": False,
         }
