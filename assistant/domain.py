@@ -140,11 +140,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Words of an invented text that show a theme, and the questions asked about them, by kind."""
+    """Words of an invented text that show a theme, and the questions asked about them, by kind.
+
+    ``worth``: the log odds that people find such a question usable behind other words of the same theme.
+    """
 
     theme: str
     quote: str
     questions: dict[QuestionKind, str]
+    worth: dict[QuestionKind, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

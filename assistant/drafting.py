@@ -34,7 +34,7 @@ from assistant.verify import telling
 Cases = Callable[[str, str, int], Mapping[QuestionKind, Sequence[Case]]]
 
 AROUND = 65  # words of the text that a tuned model reads around the words that show a theme
-QUOTES, LIKE = 2, 8  # quotations that a tuned model chooses, and questions of each kind weighed behind each
+QUOTES, LIKE = 2, 10  # quotations that a tuned model chooses, and questions of each kind weighed behind each
 PLAIN = 8  # drafts of each kind of a plain model
 STRONG = 2  # answers of a strong model, each with several questions
 CALLS = 2  # at most, about one theme: each has its own seed
@@ -49,12 +49,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question as drafted. Where a tuned model chose it: ``words``, what it asks behind its quotation, and
-    what the model makes of it.
+    """A question as drafted. Where a tuned model chose it: ``words``, what it asks behind its quotation, what such
+    a question is worth, and what the model makes of it.
     """
 
     question: Question
     words: str = ""
+    worth: float = 0.0
     weight: Weight | None = None
 
 
@@ -157,7 +158,7 @@ def _chosen(
             lead = lead_of(kind, quote.of(text))
             for case in near[kind]:
                 words = case.questions[kind]
-                found = Draft(context.asked(kind, f"{lead} {words}", quote), words)
+                found = Draft(context.asked(kind, f"{lead} {words}", quote), words, case.worth.get(kind, 0.0))
                 if not check(found) and not telling(words) & telling(case.quote) - telling(text):
                     rows.append((found, lead, f" {words}\n"))
     hear(replace(prompt, choices=tuple(found.question.text for found, _, _ in rows)))
@@ -165,6 +166,17 @@ def _chosen(
     drafts = [replace(found, weight=weight) for (found, _, _), weight in zip(rows, weights, strict=True)]
     for kind in KINDS:
         yield [found for found in drafts if found.question.kind == kind]
+
+
+def apart(drafts: Sequence[Draft]) -> list[Draft]:
+    """Return the drafts without those that quote, or ask, what an earlier one does."""
+    kept: list[Draft] = []
+    for draft in drafts:
+        if not any(
+            draft.words == other.words or draft.question.evidence == other.question.evidence for other in kept
+        ):
+            kept.append(draft)
+    return kept
 
 
 def _quotes(model: Chooser, prompt: Prompt, context: Context) -> list[Span]:

@@ -161,7 +161,8 @@ class Pipeline:
                     [(item.question.evidence or Span(0, 0)).of(text) for item in drafts]
                 )
                 near = (asked * quotes).sum(axis=1).tolist()
-                return [drafts[place] for place in verify.fitting(weights, near)]
+                worth = [item.worth for item in drafts]
+                return drafting.apart([drafts[place] for place in verify.fitting(weights, near, worth)])
             vectors = self.embedder.encode([item.question.text for item in drafts])
             return [drafts[place] for place in verify.order(vectors, evidence)]
 

@@ -85,8 +85,8 @@ def _memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def first_question(data: Path, runs: int) -> tuple[list[float], list[float], int]:
-    """Return seconds to the model's first shown question, seconds of one float32 generate, and misses."""
+def questions(data: Path, runs: int) -> tuple[list[float], list[float], list[float], int]:
+    """Return seconds to the model's first shown question and to the end, of one float32 generate, and misses."""
     chosen = settings.load({"data": data})
     lines = assemble.pipeline(chosen)
     if lines.model is None:
@@ -95,15 +95,18 @@ def first_question(data: Path, runs: int) -> tuple[list[float], list[float], int
     prompt = load_prompt("question-reflect").fill(
         theme="Self-confidence", quote="I said no both times.", idea="One task."
     )
-    waits, bare, missed = [], [], 0
+    waits, ends, bare, missed = [], [], [], 0
     for number in range(runs + 1):
         report = lines.analyse(f"{TEXT} Note {number}.", SEED + number, model=False)
         start = time.perf_counter()
-        found = next(iter(lines.draft(TEXT, report, SEED + number)), None)
+        drafts = lines.draft(TEXT, report, SEED + number)
+        found = next(drafts, None)
         waits.append(time.perf_counter() - start)
+        list(drafts)
+        ends.append(time.perf_counter() - start)
         missed += found is None
         bare.append(timed(lambda number=number: plain.generate(prompt, 1, 32, number)))
-    return waits[1:], bare[1:], missed
+    return waits[1:], ends[1:], bare[1:], missed
 
 
 def section(
@@ -111,13 +114,16 @@ def section(
     screens: list[float],
     encodes: list[float],
     waits: list[float],
+    ends: list[float],
     bare: list[float],
     missed: int,
 ) -> str:
     """Return the figures as a dated Markdown section."""
     reads, beside, small = read
     understood, bare_encode = statistics.median(reads), statistics.median(beside)
-    screen, encode, wait, plain = (statistics.median(values) for values in (screens, encodes, waits, bare))
+    screen, encode, wait, end, plain = (
+        statistics.median(values) for values in (screens, encodes, waits, ends, bare)
+    )
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return "\n".join(
         [
@@ -134,6 +140,7 @@ def section(
             f"| {screen / encode:.1f} |",
             f"| first question of the model | {wait:.2f} | float32 generate, one row, 32 tokens | {plain:.2f} "
             f"| {wait / plain:.1f} |",
+            f"| all questions of the model | {end:.2f} | the same | {plain:.2f} | {end / plain:.1f} |",
             "",
             f"Slowest reading {max(reads):.3f} s, first screen {max(screens):.3f} s, first question {max(waits):.2f} s; "
             f"{missed} of {len(waits) + 1} runs gave no question that passed. Peak memory of this process "
@@ -152,8 +159,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         read = understanding(Path(folder), arguments.runs)
         screens, encodes = first_screen(Path(folder), arguments.runs)
-        waits, bare, missed = first_question(Path(folder), max(3, arguments.runs // 3))
-    text = section(read, screens, encodes, waits, bare, missed)
+        waits, ends, bare, missed = questions(Path(folder), max(3, arguments.runs // 3))
+    text = section(read, screens, encodes, waits, ends, bare, missed)
     print(text)
     if arguments.out:
         put_first(arguments.out, text)

@@ -114,6 +114,14 @@ def test_a_tuned_model_chooses_what_to_quote_and_what_to_ask() -> None:
     assert len(prompts) == 1 and TEXT in prompts.pop()[-1][1]
 
 
+def test_a_question_or_a_quotation_comes_once() -> None:
+    def of(words: str, start: int) -> Draft:
+        return Draft(Question("ask", words, "feedback", "model", None, Span(start, 25)), words)
+
+    drafts = [of("What now?", 0), of("What now?", 3), of("What then?", 0), of("How so?", 3)]
+    assert drafting.apart(drafts) == [drafts[0], drafts[3]]
+
+
 def test_what_a_tuned_model_chose_from_is_told() -> None:
     told: list[Prompt] = []
     case = Case("feedback", "a lamp is on", {"reflect": "What is before it?"})
@@ -194,6 +202,15 @@ def test_cases_are_found_by_theme_kind_and_nearness(
     assert index.refresh() == 2 and index.path.is_file()  # two different quotes
 
 
+def test_what_a_question_was_worth_elsewhere_counts_beside_nearness(
+    embedder: HashingEmbedder, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    near = Case("feedback", "the blue lamp is broken", {"ask": "What of it?"}, {"ask": -3.0})
+    far = Case("feedback", "nobody reads my report", {"ask": "How of it?"}, {"ask": 3.0})
+    index = CaseIndex([near, far], embedder.encode, embedder.hash, tmp_path_factory.mktemp("cases"))
+    assert index.near("feedback", "the blue lamp is broken", 1)["ask"] == [far]
+
+
 def test_every_theme_has_cases_of_both_kinds() -> None:
     found = case_files.load()
     for theme in knowledge.load().themes:
@@ -204,7 +221,9 @@ def test_every_theme_has_cases_of_both_kinds() -> None:
 
 def test_a_broken_line_of_cases_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("knowledge")
-    (folder / "cases.jsonl").write_text('{"theme": "feedback", "quote": "q", "ask": "How?"}\n{"quote": 1}\n')
+    (folder / "cases.jsonl").write_text(
+        '{"theme": "feedback", "quote": "q", "ask": "How?", "worth": {"ask": -0.5}}\n{"quote": 1}\n'
+    )
     with pytest.raises(KnowledgeError, match="line 2 is no case"):
         case_files.load(folder)
     with pytest.raises(KnowledgeError, match="cannot be read"):

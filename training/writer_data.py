@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ DATA = Path(__file__).resolve().parent / "data"
 QUOTED, JUDGED = DATA / "quoted.jsonl", DATA / "judged.jsonl"
 SEED = 20261128
 OTHERS = 2  # questions of other texts set beside the one written for a text
+CALM = 2.0  # judgements
 TESTS = 5  # every so-manieth judged text tests
 
 
@@ -95,15 +97,39 @@ def judged() -> tuple[list[Example], list[Example]]:
 
 def cases() -> list[dict[str, Any]]:
     """Return what the application asks with: quotations by theme, and the questions that may follow others like them."""
-    kept = [
-        {
-            "theme": row["theme"],
-            "quote": row["quote"],
-            **{kind: row[kind] for kind in KINDS if reusable(row, kind)},
-        }
-        for row in _rows(QUOTED)
-    ]
-    return [row for row in kept if len(row) > 2]
+    worth, found = _worth(), []
+    for row in _rows(QUOTED):
+        kinds = [kind for kind in KINDS if reusable(row, kind)]
+        known = {kind: round(worth(row["theme"], kind, row[kind]), 2) for kind in kinds}
+        if kinds:
+            questions = {kind: row[kind] for kind in kinds}
+            found.append({"theme": row["theme"], "quote": row["quote"], **questions, "worth": known})
+    return found
+
+
+def _worth() -> Callable[[str, QuestionKind, str], float]:
+    """Return what gives the log odds that a question of a theme and kind is usable, by how often it was judged so.
+
+    CALM judgements as people judge questions of its theme and kind stand beside its own.
+    """
+    judged: dict[tuple[str, str, str], list[bool]] = {}
+    for row in _rows(JUDGED):
+        judged.setdefault((row["theme"], row["kind"], row["question"]), []).append(row["usable"])
+
+    def usable(theme: str, kind: QuestionKind) -> float:
+        alike = [
+            one for (of, named, _), given in judged.items() if (of, named) == (theme, kind) for one in given
+        ]
+        return (sum(alike) + 1) / (len(alike) + 3)
+
+    bases = {(theme, kind): usable(theme, kind) for theme in reader_data.THEMES for kind in KINDS}
+
+    def worth(theme: str, kind: QuestionKind, question: str) -> float:
+        given = judged.get((theme, kind, question), [])
+        share = (sum(given) + CALM * bases[theme, kind]) / (len(given) + CALM)
+        return math.log(share / (1 - share))
+
+    return worth
 
 
 def reusable(row: Mapping[str, Any], kind: QuestionKind) -> bool:

@@ -28,7 +28,8 @@ def load(folder: Traversable | None = None) -> tuple[Case, ...]:
             questions: dict[QuestionKind, str] = {kind: row[kind] for kind in KINDS if kind in row}
             if not all(isinstance(text, str) for text in (row["theme"], row["quote"], *questions.values())):
                 raise TypeError("something in it is no text")
-            found.append(Case(row["theme"], row["quote"], questions))
+            worth: dict[QuestionKind, float] = {kind: float(row["worth"][kind]) for kind in questions}
+            found.append(Case(row["theme"], row["quote"], questions, worth))
         except (ValueError, KeyError, TypeError) as error:
             raise KnowledgeError(
                 f"knowledge/cases.jsonl, line {number} is no case ({error!r}). Fetch the file again."

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-
 from assistant.domain import Case, QuestionKind
 from assistant.retrieval.vectors import Encode, VectorIndex
 
+WORTH = 0.3  # what a unit of worth counts beside the cosine of two quotations
 KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
@@ -30,10 +29,18 @@ class CaseIndex:
         return self._index.embedded
 
     def near(self, theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
-        """Return, for each kind of question, the ``count`` nearest cases of a theme that have one, nearest first."""
+        """Return, for each kind of question, ``count`` cases of a theme that have one, near in words and worth most."""
         rows = [at for at, case in enumerate(self._cases) if case.theme == theme]
         if not rows:
             return {kind: [] for kind in KINDS}
-        near = self._index.vectors[rows] @ self._encode([quote])[0]
-        order = [self._cases[rows[at]] for at in np.argsort(-near, kind="stable")]
-        return {kind: [case for case in order if kind in case.questions][:count] for kind in KINDS}
+        near = dict(zip(rows, (self._index.vectors[rows] @ self._encode([quote])[0]).tolist(), strict=True))
+
+        def best(kind: QuestionKind) -> list[Case]:
+            fit = {
+                at: near[at] + WORTH * self._cases[at].worth.get(kind, 0.0)
+                for at in rows
+                if kind in self._cases[at].questions
+            }
+            return [self._cases[at] for at in sorted(fit, key=lambda at: -fit[at])[:count]]
+
+        return {kind: best(kind) for kind in KINDS}
