@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 from assistant.goals.rules import Pattern, Rules
 
-Form = Literal["act", "noun", "clause", "that", "whether", "gerund", "against", "thing", "quoted", "kept"]
+Form = Literal["act", "noun", "clause", "that", "whether", "gerund", "thing", "quoted", "kept"]
 _SPACES = re.compile(r"\s+")
 _EDGES = re.compile(r"^[^\w(]+|[^\w)%.!?…]+$")
 _END = re.compile(r"[\s.!;,:…–-]+$")
 _WHEN = re.compile(
     r"^(?P<when>(?:by|until|till|before|from|in|within|for|this|next|over|during|on|at|every|each|starting)\b"
-    r"[^:]{2,70}?)(?:\s*[,:]\s*|\s+)"
-    r"(?=(?:i\b|to (?!the|a)|(?:an? )?(?:better|good|new|stronger|healthier|closer)\b|more\b|be\b|get\b|no more\b))",
+    r"[^:]{2,70}?)(?:\s*[,:]\s*|\s+)(?=(?:i\b|to (?!the|a)))",
     re.IGNORECASE,
 )
 _WHEN_COLON = re.compile(r"^(?P<when>(?:by|until|before|in|this|next|for) [^:,]{2,40})[:,]\s+", re.IGNORECASE)
@@ -30,7 +29,7 @@ _LOWERING = frozenset(("reduce", "cut", "cut down", "cut back", "limit", "decrea
 _NUMBER_OF = re.compile(r"^(?:the |my )?(?:number|amount) of ", re.IGNORECASE)
 _LONE_I = re.compile(r"(?<![\w.'’])i(?=[\s,;'’]|$)(?!\.e)")
 _CAN = re.compile(r"^can (?=[a-z])", re.IGNORECASE)  # "I would like to can speak": a learner's English
-_THAT = re.compile(r"^(?:i (?:really )?(?:want|wish|hope|need|would like)|my (?:goal|aim|wish|hope) is) that (?P<aim>.+)", re.IGNORECASE)
+_THAT = re.compile(r"^i (?:really )?(?:want|wish|hope|need|would like) that (?P<aim>.+)", re.IGNORECASE)
 _FOR_TO = re.compile(
     r"^(?P<who>(?:my|our|the|all|every\w*|people|others)\b(?: [\w’'-]+){0,5}?) to (?P<do>\w.+)$", re.I
 )
@@ -42,30 +41,6 @@ _DOUBLED = frozenset(
         "drop hit shop map skip cap log tap dig trim hug jog travel model label cancel control bid beg "
         "slip nag snap"
     ).split()
-)
-
-
-# Signs and short forms of typing, written out.
-_TYPED = tuple(
-    (re.compile(pattern, re.IGNORECASE), word)
-    for pattern, word in (
-        (r",? (?:pls|plz|please|thx|thanks|lol|haha)\b[\s.!]*$", ""),
-        (r"\bw/ ", "with "),
-        (r"\bdont\b", "don't"),
-        (r"\b(?<![\w'])im\b", "I'm"),
-        (r"\bcant\b", "can't"),
-        (r"\btil\b", "till"),
-    )
-)
-_NOUN = re.compile(r"(?:an?|some|more|better|less|my own) \w", re.IGNORECASE)
-_MUST = re.compile(
-    r"^(?P<who>(?:my|our|the|every|all|each|both)\b(?: [\w’'-]+){1,5}?) (?:finally )?"
-    r"(?:must|should|needs? to|ha(?:s|ve) to|ought to) (?:finally )?(?P<do>\w.*)$",
-    re.IGNORECASE,
-)
-_HAVE_DONE = re.compile(
-    r"^(?:my|our|the) (?:[\w’'-]+ ){1,3}?(?:\w{2,}[^e\W]ed|done|made|seen|heard|known|taken seriously)\b(?! \w+s\b)",
-    re.IGNORECASE,
 )
 
 
@@ -99,7 +74,6 @@ class Phrases:
         self._lead = rules.compile(rules.entry("lead_in"))
         self._borrowed = rules.compile(rules.entry("borrowed"))
         self._more_than_noun = rules.compile(rules.entry("more_than_noun"))
-        self._remark = rules.compile(rules.entry("remark"))
         self._no_time = rules.compile(rules.entry("no_time"))
         self._proper = rules.compile(rules.entry("proper"))
         self._said_by = rules.compile(rules.entry("said_by"))
@@ -118,14 +92,17 @@ class Phrases:
         line = _AFTERTHOUGHT.sub("", line)
         for pattern in (self._borrowed, self._no_time):
             line = _END.sub("", pattern.sub("", line)) or line
-        line = self._without_remark(line)
         line = self._proper.sub(lambda found: _capital_last(found.group()), line)
         if _SEVERAL.search(line):
             return self._kept_whole(line)
         line, when = self._when(line)
-        wish = self._wish(line)
-        if wish:
-            return replace(wish, when=when)
+        for pattern in (self._said_by, self._ought):
+            found = pattern.match(line)
+            if found and self._is_verb(found["aim"]):
+                return Aim("whether", _lower_first(found["aim"]), when)
+        found = _THAT.match(line)
+        if found:
+            return Aim("that", found["aim"], when)
         lead = self._lead.match(line)
         led = bool(lead and lead.end() and re.search(r"(?:\bto|will|.ll) $", lead.group(), re.IGNORECASE))
         core = _CAN.sub("", line[lead.end() :] if lead else line)
@@ -135,22 +112,6 @@ class Phrases:
                 return _timed(turned, when)
         return _timed(self._form(core, led), when)
 
-    def _wish(self, line: str) -> Aim | None:
-        """What somebody else wants, what may only be thought of, and what is wished of others."""
-        for pattern in (self._said_by, self._ought):
-            found = pattern.match(line)
-            if found and self._is_verb(found["aim"]):
-                return Aim("whether", f"to {_lower_first(found['aim'])}")
-            if found and _NOUN.match(found["aim"]):
-                return Aim("whether", _lower_first(found["aim"]))
-        found = _THAT.match(line)
-        if found:
-            return Aim("that", found["aim"])
-        found = _MUST.match(line)
-        if found and self._is_verb(found["do"]):
-            return Aim("clause", f"{_lower_first(found['who'])} to {found['do']}")
-        return None
-
     def tidy(self, goal: str) -> str:
         """Return the goal on one printable line, with no square brackets and a capital I."""
         kept = "".join(char if char.isprintable() else " " for char in goal)
@@ -158,17 +119,7 @@ class Phrases:
         line = _END.sub("", _EDGES.sub("", _SPACES.sub(" ", kept)))
         if line.isupper() and " " in line:
             line = line.lower()
-        for pattern, word in _TYPED:
-            line = pattern.sub(word, line)
-        return _LONE_I.sub("I", _END.sub("", line))
-
-    def _without_remark(self, line: str) -> str:
-        """Leave out a remark behind a comma, unless it holds a number or a day."""
-        found = self._remark.search(line)
-        if not found or re.search(r"\d", found.group()) or any(p.search(found.group()) for p in self._dated):
-            return line
-        kept = line[: found.start()]
-        return kept if self._is_verb(self._lead.sub("", kept)) else line
+        return _LONE_I.sub("I", line)
 
     def gerund(self, phrase: str) -> str | None:
         """Return "ask my team" as "asking my team"; None where a joined verb would be left behind."""
@@ -191,8 +142,6 @@ class Phrases:
         wish = _FOR_TO.match(core)
         if wish and not self._is_verb(core):
             return Aim("clause", _lower_first(core))
-        if _HAVE_DONE.match(core):
-            return Aim("act", f"have {_lower_first(core)}")
         base = self._base(core.split(" ", 1)[0])
         if base:
             return Aim("act", " ".join([base, *core.split(" ")[1:]]))
@@ -267,7 +216,7 @@ class Phrases:
         return None
 
     def _kept(self, negative: str, thing: str) -> Aim:
-        """The fallback: what should stop stays named, and the doing is about what takes its place."""
+        """The fallback: name what should stop only as the moment for something else."""
         first = thing.split(" ", 1)[0]
         if _ING.match(first):
             return Aim("quoted", f"{negative} {thing}") if self._joins(thing) else Aim("gerund", thing)
@@ -276,15 +225,11 @@ class Phrases:
             return Aim("gerund", gerund) if gerund else Aim("quoted", f"{negative} {thing}")
         if negative in _VERBAL:  # an unknown word after "not" is no noun
             return Aim("quoted", f"{negative} {thing}")
-        if negative in ("less", "fewer"):
-            return Aim("thing", f"{negative} {thing}")
-        if negative in ("no", "no more"):
-            return Aim("against", f"do without {thing}")
-        return Aim("against", f"{negative} {thing}")
+        return Aim("thing", thing)
 
 
 _VERBAL = frozenset(
-    ("not", "don't", "don’t", "dont", "do not", "never", "never again", "no longer", "not to", "be not")
+    ("not", "don't", "don’t", "dont", "do not", "never", "never again", "no longer", "not to")
 )
 _STATEMENT = re.compile(r"\b(?:is|are|was|were|has|have|does|says?|wants?) \w+|^time to\b", re.IGNORECASE)
 
