@@ -7,10 +7,11 @@ Offsets are Python string indices (code points) into the very text given:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 Level = Literal["none", "support", "urgent"]
 QuestionKind = Literal["reflect", "ask"]
+KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 Origin = Literal["model", "bank"]
 SMART_PARTS = ("specific", "measurable", "achievable", "relevant", "time_bound")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from assistant import prompting
 from assistant.domain import (
+    KINDS,
     Case,
     Passage,
     PassageMatch,
@@ -25,7 +26,7 @@ from assistant.domain import (
 )
 from assistant.model import Chooser, TextModel, Weight
 from assistant.prompting import Prompt
-from assistant.questions import KINDS, first_sentence, trim, whole
+from assistant.questions import first_sentence, trim, whole
 from assistant.quoting import quotable
 from assistant.sentences import split
 from assistant.verify import telling
@@ -150,16 +151,16 @@ def _chosen(
     """Yield the questions asked before that a model finds fitting behind words that it finds worth quoting."""
     text = context.text
     prompt = prompt_of(text, context.quote, context.means, context.idea)
-    quotes = _quotes(model, prompt, context)
+    own = telling(text)
     rows: list[tuple[Draft, str, str]] = []
-    for quote in quotes:
+    for quote in _quotes(model, prompt, context):
         near = cases(context.theme.id, quote.of(text), LIKE)
         for kind in KINDS:
             lead = lead_of(kind, quote.of(text))
             for case in near[kind]:
                 words = case.questions[kind]
                 found = Draft(context.asked(kind, f"{lead} {words}", quote), words, case.worth.get(kind, 0.0))
-                if not check(found) and not telling(words) & telling(case.quote) - telling(text):
+                if not telling(words) & telling(case.quote) - own and not check(found):
                     rows.append((found, lead, f" {words}\n"))
     hear(replace(prompt, choices=tuple(found.question.text for found, _, _ in rows)))
     weights = model.weigh(prompt, [(lead, answer) for _, lead, answer in rows])

@@ -22,6 +22,7 @@ from assistant.domain import (
     Report,
     SafetyFinding,
     Span,
+    Theme,
     ThemeReading,
 )
 from assistant.drafting import Draft
@@ -148,23 +149,13 @@ class Pipeline:
         if self.model is None or report.safety.level != "none" or not report.safety.understood:
             return
         themes = report.reading.themes
-        evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
 
         def check(draft: Draft) -> list[str]:
             return verify.check(text, draft.question, self.bank.texts, self.knowledge.vocabulary)
 
         def rank(drafts: Sequence[Draft]) -> list[Draft]:
-            weights = [item.weight for item in drafts if item.weight]
-            if weights:
-                asked = self.embedder.encode([item.words for item in drafts])
-                quotes = self.embedder.encode(
-                    [(item.question.evidence or Span(0, 0)).of(text) for item in drafts]
-                )
-                near = (asked * quotes).sum(axis=1).tolist()
-                worth = [item.worth for item in drafts]
-                return drafting.apart([drafts[place] for place in verify.fitting(weights, near, worth)])
-            vectors = self.embedder.encode([item.question.text for item in drafts])
-            return [drafts[place] for place in verify.order(vectors, evidence)]
+            weighed = all(item.weight for item in drafts)
+            return self._fitting(drafts, text) if weighed else self._nearest(drafts, text, themes)
 
         yield from drafting.draft(
             self.model, themes, text, report.passages, seed,
@@ -172,6 +163,24 @@ class Pipeline:
             describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
             on_prompt=on_prompt,
         )  # fmt: skip
+
+    def _fitting(self, drafts: Sequence[Draft], text: str) -> list[Draft]:
+        """Return the drafts that probably fit behind their quotations, best first, none saying what another does."""
+        quotes = [item.question.evidence.of(text) if item.question.evidence else "" for item in drafts]
+        said = list(dict.fromkeys([*quotes, *(item.words for item in drafts)]))
+        vectors = dict(zip(said, self.embedder.encode(said), strict=True))
+        near = [
+            float(vectors[item.words] @ vectors[quote]) for item, quote in zip(drafts, quotes, strict=True)
+        ]
+        weights = [item.weight for item in drafts if item.weight]
+        places = verify.fitting(weights, near, [item.worth for item in drafts])
+        return drafting.apart([drafts[place] for place in places])
+
+    def _nearest(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
+        """Return the drafts near to what shows the themes, nearest first."""
+        evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
+        vectors = self.embedder.encode([item.question.text for item in drafts])
+        return [drafts[place] for place in verify.order(vectors, evidence)]
 
     def draft_reflection(self, owner: str, reflection: str) -> Iterator[list[dict[str, Any]]]:
         """Yield the model's questions for a stored report, a longer list each time, stored as they come.

@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import get_args
 
 from assistant.domain import (
+    KINDS,
     BankQuestion,
     Question,
     QuestionKind,
@@ -17,7 +17,6 @@ from assistant.domain import (
     Theme,
 )
 
-KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 MOST = 5  # questions in a set: the first screen shows no more
 MOST_UNDER_SUPPORT = 2
 WITHOUT_THEME = 3

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from assistant import assemble, prompting, settings
-from assistant.domain import Report, Theme
+from assistant.domain import KINDS, Report, Theme
 from assistant.model import prepare
 from assistant.model.local import LocalModel
 from assistant.pipeline import Pipeline
-from assistant.questions import KINDS, first_sentence, trim
+from assistant.questions import first_sentence, trim
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ROOT / "benchmarks" / "evals" / "questions.blind.jsonl"

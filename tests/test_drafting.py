@@ -8,14 +8,24 @@ import pytest
 from conftest import HashingEmbedder
 
 from assistant import drafting, knowledge
-from assistant.domain import Case, Passage, PassageMatch, Question, QuestionKind, SafetyFinding, Span, Theme
+from assistant.domain import (
+    KINDS,
+    Case,
+    Passage,
+    PassageMatch,
+    Question,
+    QuestionKind,
+    SafetyFinding,
+    Span,
+    Theme,
+)
 from assistant.drafting import Draft
 from assistant.errors import KnowledgeError, ModelError
 from assistant.knowledge import cases as case_files
 from assistant.model import Style
 from assistant.model.scripted import ScriptedModel
 from assistant.prompting import Prompt
-from assistant.retrieval.cases import KINDS, CaseIndex
+from assistant.retrieval.cases import CaseIndex
 
 TEXT = "In the review I go quiet. Afterwards I think of everything. It was on Monday."
 THEME = Theme("feedback", 0.9, (Span(0, 25),))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from assistant import questions
-from assistant.domain import BankQuestion, Question, SafetyFinding, Span, Theme
+from assistant.domain import KINDS, BankQuestion, Question, SafetyFinding, Span, Theme
 from assistant.questions import QuestionBank
 
 THEMES = ("feedback", "leadership", "goal_clarity", "perfectionism")
@@ -24,13 +24,11 @@ def bank_questions() -> list[BankQuestion]:
             f"{theme}-{kind}-{number}", theme, kind, FOCUSES[number % 4], f"{theme} {kind} {number}?"
         )
         for theme in (*THEMES, "any")
-        for kind in questions.KINDS
+        for kind in KINDS
         for number in range(6)
     ]
     made += [
-        BankQuestion(
-            f"support-{n}", "support", questions.KINDS[n % 2], "resource", f"support {n}?", ("bullying",)
-        )
+        BankQuestion(f"support-{n}", "support", KINDS[n % 2], "resource", f"support {n}?", ("bullying",))
         for n in range(3)
     ]
     return made

@@ -26,9 +26,11 @@ def test_a_branch_sees_what_it_follows_and_nothing_beside_it() -> None:
     row.add([12], quotation, learned=False)
     other = row.add([8, 13], prompt, learned=False)
     row.add([14, 10], other, learned=False)
-    assert row.places == [0, 1, 2, 3, 4, 5, 6, 5, 3, 4, 5, 6] and row.follows[first] == quotation
+    tree = row.tree
+    assert tree.depths == [0, 1, 2, 3, 4, 5, 6, 5, 3, 4, 5, 6] and tree.follows[first] == quotation
     # What foretells a learned piece stands before it in its branch, not in the line.
-    assert row.told == [-1, -1, -1, 2, 3, 4, 5, -1, -1, -1, -1, -1]
+    assert row.told == [(2, 3), (3, 4), (4, 5), (5, 6)]
+    assert tree.foretold_from(other) == [2, 8] and tree.foretold_from(tree.add([], other)) == []
 
     torch.manual_seed(1)
     config = LlamaConfig(
@@ -36,13 +38,15 @@ def test_a_branch_sees_what_it_follows_and_nothing_beside_it() -> None:
     )
     config._attn_implementation = "eager"
     model = LlamaModel(config).eval()
-    mask = torch.where(row.sees(), 0.0, torch.finfo(torch.float32).min)[None, None]
+    mask = torch.where(torch.from_numpy(tree.sees()), 0.0, torch.finfo(torch.float32).min)[None, None]
     with torch.inference_mode():
         together = model(
-            input_ids=torch.tensor([row.pieces]), attention_mask=mask, position_ids=torch.tensor([row.places])
+            input_ids=torch.tensor([tree.pieces]),
+            attention_mask=mask,
+            position_ids=torch.tensor([tree.depths]),
         ).last_hidden_state[0]
         for branch in ([0, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 7], [0, 1, 2, 8, 9, 10, 11]):
-            alone = model(input_ids=torch.tensor([[row.pieces[at] for at in branch]])).last_hidden_state[0]
+            alone = model(input_ids=torch.tensor([[tree.pieces[at] for at in branch]])).last_hidden_state[0]
             assert torch.allclose(together[branch], alone, atol=1e-5)
 
 

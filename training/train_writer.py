@@ -31,10 +31,10 @@ from torch.nn import functional as f
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assistant import settings
-from assistant.domain import Span
+from assistant.domain import KINDS, Span
 from assistant.drafting import lead_of, prompt_of
 from assistant.model import prepare
-from assistant.questions import KINDS
+from assistant.model.tree import Tree
 from training import writer_data as data
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,39 +50,25 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @dataclass
 class Row:
-    """Word pieces of a prompt and all that may follow it, as a tree laid out in a line.
+    """A prompt and all that may follow it, as a tree laid out in a line; told and judged by place in it.
 
-    A piece sees the part it is in, up to itself, and the parts that one follows. ``ends``: for each option the
-    place of its last piece, its group (one kind of question behind one quotation) and whether it fits.
+    ``told``: for each piece to be learned, the place of the piece before it and its own. ``ends``: for each
+    option the place of its last piece, its kind of question and whether it fits.
     """
 
-    pieces: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)
-    follows: list[int] = field(default_factory=list)  # of each part: the part before it, -1 for none
-    told: list[int] = field(default_factory=list)  # where the piece before stands, -1 where nothing is learnt
+    tree: Tree = field(default_factory=Tree)
+    told: list[tuple[int, int]] = field(default_factory=list)
     ends: list[tuple[int, str, bool]] = field(default_factory=list)
 
     def add(self, pieces: Sequence[int], follows: int, learned: bool) -> int:
-        """Add a part after another one; return its number."""
-        part = len(self.follows)
-        before = max((at for at, own in enumerate(self.parts) if own == follows), default=-1)
-        start = self.places[before] + 1 if before >= 0 else 0
-        for number, piece in enumerate(pieces):
-            self.told.append((before if number == 0 else len(self.pieces) - 1) if learned else -1)
-            self.pieces.append(piece)
-            self.places.append(start + number)
-            self.parts.append(part)
-        self.follows.append(follows)
-        return part
+        """Add a run after another one; return its number."""
+        run = self.tree.add(pieces, follows)
+        if learned:
+            self.told += zip(self.tree.foretold_from(run), range(*self.tree.bounds[run]), strict=True)
+        return run
 
-    def sees(self) -> torch.Tensor:
-        """Return which pieces each piece sees, (n, n)."""
-        above = [{part} for part in range(len(self.follows))]
-        for part, before in enumerate(self.follows):
-            above[part] |= above[before] if before >= 0 else set()
-        seen = torch.tensor([[other in above[part] for other in self.parts] for part in self.parts])
-        return seen.tril()
+    def __len__(self) -> int:
+        return len(self.tree.pieces)
 
 
 def row_of(example: data.Example, tokenizer: Any, theme: str) -> Row:
@@ -104,16 +90,16 @@ def row_of(example: data.Example, tokenizer: Any, theme: str) -> Row:
         quotation = row.add(coded(lead_of(kind, example.quote)), prompt, example.written)
         for option in example.options[kind]:
             row.add(coded(f" {option.text}\n"), quotation, example.written and option.fits)
-            row.ends.append((len(row.pieces) - 1, kind, option.fits))
+            row.ends.append((len(row) - 1, kind, option.fits))
     return row
 
 
 def batches(rows: Sequence[Row], draw: random.Random) -> list[list[Row]]:
     """Return rows of like length, at most PIECES word pieces a batch with padding, shuffled."""
-    order = sorted(rows, key=lambda row: len(row.pieces) + draw.random() * 20)
+    order = sorted(rows, key=lambda row: len(row) + draw.random() * 20)
     found: list[list[Row]] = [[]]
     for row in order:
-        if found[-1] and len(row.pieces) * (len(found[-1]) + 1) > PIECES:
+        if found[-1] and len(row) * (len(found[-1]) + 1) > PIECES:
             found.append([])
         found[-1].append(row)
     draw.shuffle(found)
@@ -131,14 +117,14 @@ class Read:
 
 def read(model: Any, head: torch.nn.Linear, rows: Sequence[Row]) -> Read:
     """Read a batch of rows."""
-    longest = max(len(row.pieces) for row in rows)
+    longest = max(len(row) for row in rows)
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
     places = torch.zeros_like(ids)
     seen = torch.eye(longest, dtype=torch.bool).repeat(len(rows), 1, 1)
     for at, row in enumerate(rows):
-        size = len(row.pieces)
-        ids[at, :size], places[at, :size] = torch.tensor(row.pieces), torch.tensor(row.places)
-        seen[at, :size, :size] = row.sees()
+        size = len(row)
+        ids[at, :size], places[at, :size] = torch.tensor(row.tree.pieces), torch.tensor(row.tree.depths)
+        seen[at, :size, :size] = torch.from_numpy(row.tree.sees())
     mask = torch.where(seen, 0.0, torch.finfo(torch.bfloat16).min).to(torch.bfloat16)[:, None]
     hidden = model.base_model.model.model(
         input_ids=ids.to(DEVICE),
@@ -147,10 +133,7 @@ def read(model: Any, head: torch.nn.Linear, rows: Sequence[Row]) -> Read:
         use_cache=False,
     ).last_hidden_state
     wanted = [
-        (at, before, row.pieces[place])
-        for at, row in enumerate(rows)
-        for place, before in enumerate(row.told)
-        if before >= 0
+        (at, before, row.tree.pieces[place]) for at, row in enumerate(rows) for before, place in row.told
     ]
     wrong = torch.zeros((), device=DEVICE)
     if wanted:  # the vocabulary is large: score only what is learnt
@@ -168,7 +151,7 @@ def judging(rows: Sequence[Row], scores: Sequence[torch.Tensor]) -> torch.Tensor
     parts = []
     for row, own in zip(rows, scores, strict=True):
         fits = torch.tensor([float(fit) for _, _, fit in row.ends], device=DEVICE)
-        if max(row.told) < 0:
+        if not row.told:
             parts.append(f.binary_cross_entropy_with_logits(own, fits))
             continue
         for kind in {kind for _, kind, _ in row.ends}:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from assistant import knowledge
-from assistant.domain import QuestionKind
-from assistant.questions import KINDS, first_sentence
+from assistant.domain import KINDS, QuestionKind
+from assistant.questions import first_sentence
 from assistant.verify import telling
 from training import reader_data
 

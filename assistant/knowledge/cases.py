@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import get_args
 
-from assistant.domain import Case, QuestionKind
+from assistant.domain import KINDS, Case, QuestionKind
 from assistant.errors import KnowledgeError
-
-KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
 def load(folder: Traversable | None = None) -> tuple[Case, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from assistant.errors import ModelError
 from assistant.model import OnText, Prompt, Style, Weight, checked_count, cut, short_hash
+from assistant.model.tree import Tree
 
 TEMPERATURE = 0.8
 TOP_K = 50
@@ -172,28 +173,34 @@ class _Engine:
         return answers
 
     def _weigh(self, prompt: Prompt, answers: Sequence[tuple[str, str]]) -> list[Weight]:
-        """Read all answers side by side after the prompt. What fills up shorter ones comes last, so nothing sees it."""
+        """Read every lead once and every answer once, all in one line: an answer sees the prompt, its lead and itself."""
         torch = self.torch
-        leads, bodies = (
-            [self.tokenizer(part, add_special_tokens=False).input_ids for part in parts]
-            for parts in zip(*answers, strict=True)
-        )
-        longest = max(len(lead) + len(body) for lead, body in zip(leads, bodies, strict=True))
-        cache, state = self._known(self._encode(prompt.messages), longest)
-        cache.batch_repeat_interleave(len(answers))
-        rows = [lead + body for lead, body in zip(leads, bodies, strict=True)]
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-        hidden = self.model.base_model(input_ids=ids, past_key_values=cache).last_hidden_state
-        # Before each token stands the state that foretells it; before the first, the prompt's last one.
-        before = torch.cat([state.expand(len(answers), -1, -1), hidden], dim=1)
+        coded = {text: self._coded(text) for pair in answers for text in pair}
+        tree = Tree()
+        leads = {lead: tree.add(coded[lead]) for lead in dict.fromkeys(lead for lead, _ in answers)}
+        places = [tree.add(coded[body], leads[lead]) for lead, body in answers]
+        cache, state = self._known(self._encode(prompt.messages), max(tree.depths) + 1)
+        past, dtype = cache.get_seq_length(), self.model.dtype
+        seen = torch.nn.functional.pad(torch.from_numpy(tree.sees()), (past, 0), value=True)
+        hidden = self.model.base_model(
+            input_ids=torch.tensor([tree.pieces]),
+            position_ids=torch.tensor([tree.depths]) + past,
+            attention_mask=torch.where(seen, 0.0, torch.finfo(dtype).min).to(dtype)[None, None],
+            past_key_values=cache,
+        ).last_hidden_state[0]
+        # Before each token stands the state that foretells it; before the first of all, the prompt's last one.
+        before = torch.cat([hidden, state[0]])
         weights = []
-        for number, (lead, body) in enumerate(zip(leads, bodies, strict=True)):
-            end = len(lead) + len(body)
-            logits = self.model.lm_head(before[number, len(lead) : end]).float()
-            told = torch.log_softmax(logits, -1).gather(-1, torch.tensor(body)[:, None])
-            fit = hidden[number, end - 1].float() @ self.head[0] + self.head[1] if self.head else 0.0
-            weights.append(Weight(float(told.sum()), len(body), float(fit)))
+        for place in places:
+            start, end = tree.bounds[place]
+            shares = torch.log_softmax(self.model.lm_head(before[tree.foretold_from(place)]).float(), -1)
+            total = shares.gather(-1, torch.tensor(tree.pieces[start:end])[:, None]).sum()
+            fit = hidden[end - 1].float() @ self.head[0] + self.head[1] if self.head else 0.0
+            weights.append(Weight(float(total), end - start, float(fit)))
         return weights
+
+    def _coded(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
 
     def _known(self, ids: Any, more: int) -> tuple[Any, Any]:
         """Return a cache of the prompt, to be changed freely, and its last state; the latest prompt is read once."""

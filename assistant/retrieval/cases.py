@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
-from assistant.domain import Case, QuestionKind
+from assistant.domain import KINDS, Case, QuestionKind
 from assistant.retrieval.vectors import Encode, VectorIndex
 
 WORTH = 0.3  # what a unit of worth counts beside the cosine of two quotations
-KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
 class CaseIndex:
