@@ -21,9 +21,11 @@ _PROPOSAL = re.compile(r"\[[^\[\]]+\]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LINE = re.compile(r"(?:^|\n)\s*(?:[-*•–]|\d{1,2}[.)])\s+\S")
 _NUMBERED = re.compile(r"(?:^|\s)1[.)] .*\s2[.)] ")
+_SIDE_BY_SIDE = re.compile(r"^(?:[^,;/]{2,60}[,;] ){3,}[^,;/]+$|^(?:[^/]{2,40} / ){2,}[^/]+$")
 _QUESTION = re.compile(
-    r"^(?:how|what|why|when|where|who|which|should|can|could|do|does|is|am|are|will|would) "
-    r"(?:i|we|you|my|to|the|it|is|do|does|can|should|could|are)\b",
+    r"^(?:(?:how|what|why|where|who|which|should|can|could|does|is|am|are|will|would) "
+    r"(?:i|we|you|my|to|the|it|is|do|does|can|should|could|are)|do (?:i|we|you|they)"
+    r"|when (?:is|do|does|can|should|could|are|will))\b",
     re.IGNORECASE,
 )
 
@@ -68,7 +70,7 @@ class GoalReader:
             return "long"
         if line.endswith("?") or _QUESTION.match(line):
             return "question"
-        if len(_LINE.findall(goal)) > 1 or _NUMBERED.search(line):
+        if len(_LINE.findall(goal)) > 1 or _NUMBERED.search(line) or _SIDE_BY_SIDE.match(line):
             return "several"
         if self._unsure.match(line):
             return "unsure"

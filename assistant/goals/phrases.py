@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from assistant.goals.rules import Pattern, Rules
 
-Form = Literal["act", "noun", "clause", "that", "whether", "gerund", "thing", "quoted", "kept"]
+Form = Literal["act", "noun", "clause", "that", "whether", "gerund", "against", "thing", "quoted", "kept"]
 _SPACES = re.compile(r"\s+")
 _EDGES = re.compile(r"^[^\w(]+|[^\w)%.!?…]+$")
 _END = re.compile(r"[\s.!;,:…–-]+$")
 _WHEN = re.compile(
     r"^(?P<when>(?:by|until|till|before|from|in|within|for|this|next|over|during|on|at|every|each|starting)\b"
-    r"[^:]{2,70}?)(?:\s*[,:]\s*|\s+)(?=(?:i\b|to (?!the|a)))",
+    r"[^:]{2,70}?)(?:\s*[,:]\s*|\s+)"
+    r"(?=(?:i\b|to (?!the|a)|(?:an? )?(?:better|good|new|stronger|healthier|closer)\b|more\b|be\b|get\b|no more\b))",
     re.IGNORECASE,
 )
 _WHEN_COLON = re.compile(r"^(?P<when>(?:by|until|before|in|this|next|for) [^:,]{2,40})[:,]\s+", re.IGNORECASE)
@@ -29,7 +30,10 @@ _LOWERING = frozenset(("reduce", "cut", "cut down", "cut back", "limit", "decrea
 _NUMBER_OF = re.compile(r"^(?:the |my )?(?:number|amount) of ", re.IGNORECASE)
 _LONE_I = re.compile(r"(?<![\w.'’])i(?=[\s,;'’]|$)(?!\.e)")
 _CAN = re.compile(r"^can (?=[a-z])", re.IGNORECASE)  # "I would like to can speak": a learner's English
-_THAT = re.compile(r"^i (?:really )?(?:want|wish|hope|need|would like) that (?P<aim>.+)", re.IGNORECASE)
+_THAT = re.compile(
+    r"^(?:i (?:really )?(?:want|wish|hope|need|would like)|my (?:goal|aim|wish|hope) is|^) ?that (?P<aim>.+)",
+    re.IGNORECASE,
+)
 _FOR_TO = re.compile(
     r"^(?P<who>(?:my|our|the|all|every\w*|people|others)\b(?: [\w’'-]+){0,5}?) to (?P<do>\w.+)$", re.I
 )
@@ -44,13 +48,46 @@ _DOUBLED = frozenset(
 )
 
 
+# Signs and short forms of typing, written out.
+_TYPED = tuple(
+    (re.compile(pattern, re.IGNORECASE), word)
+    for pattern, word in (
+        (r",? (?:pls|plz|please|thx|thanks|lol|haha)\b[\s.!]*$", ""),
+        (r"^(?:honestly|ok|okay|well|so|hm+)[?!.,… ]+(?:just )?(?=to |i )", ""),
+        (r"\bw/ ", "with "),
+        (r"\bdont\b", "don't"),
+        (r"\bid (?=like|love)", "I'd "),
+        (r"\b(?<![\w'])im\b", "I'm"),
+        (r"\bcant\b", "can't"),
+        (r"\btil\b", "till"),
+    )
+)
+_NOUN = re.compile(r"(?:an?|some|more|better|less|my own) \w", re.IGNORECASE)
+_MUST = re.compile(
+    r"^(?P<who>(?:my|our|the|an?|every|all|each|both)\b(?: [\w’'-]+){1,5}?) (?:finally )?"
+    r"(?:must|should|needs? to|ha(?:s|ve) to|ought to) (?:finally )?(?P<do>\w.*)$",
+    re.IGNORECASE,
+)
+_HAVE_DONE = re.compile(
+    r"^(?:my|our|the) (?:(?!has\b|have\b|had\b|is\b|was\b)[\w’'-]+ ){1,3}?(?:\w{2,}[^e\W]ed|done|made|seen|heard|known|taken seriously)\b(?! \w+s\b)",
+    re.IGNORECASE,
+)
+
+
 # A second sentence with something to say, and one without ("I mean it").
 _SEVERAL = re.compile(
     r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bProf)(?<!\be\.g)(?<!\bi\.e)[.!?…;]+ +(?:\S+ +){4,}\S"
 )
 _AFTERTHOUGHT = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bProf)[.!?…]+ +(?:[^\W\d]\S* *){1,4}$")
+# Two sentences with a comma between them.
+_SPLICED = re.compile(r", (?:i|it|we|they|he|she) (?:always|never|often|just|still|don't|can't|am|is)\b", re.I)
 _LOOSE = re.compile(r" [-–—/] |[.;:!?] |\.\.")
+_TIME = re.compile(
+    r"(?:by|until|till|before|from|in|within|for|this|next|over|during|starting) ", re.IGNORECASE
+)
+_TO = re.compile(r"^to (?!the )", re.IGNORECASE)
 LONGEST_QUOTE = 20  # words
+LONGEST_TIME = 10  # words of a time that stands before the aim
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +111,7 @@ class Phrases:
         self._lead = rules.compile(rules.entry("lead_in"))
         self._borrowed = rules.compile(rules.entry("borrowed"))
         self._more_than_noun = rules.compile(rules.entry("more_than_noun"))
+        self._remark = rules.compile(rules.entry("remark"))
         self._no_time = rules.compile(rules.entry("no_time"))
         self._proper = rules.compile(rules.entry("proper"))
         self._said_by = rules.compile(rules.entry("said_by"))
@@ -83,7 +121,8 @@ class Phrases:
         self._tail = rules.compile(rules.entry("tail_words"))
         self._dated = rules.patterns("dated")
         self._approach = [
-            (rules.compile(f"^(?:{e['of']})$"), _swap(rules, e), e) for e in rules.entry("approach")
+            (rules.compile(f"^(?:{e['of']})$"), _swap(rules, e), e)
+            for e in [*rules.entry("approach"), *_states(rules)]
         ]
 
     def aim(self, goal: str, avoidance: bool) -> Aim:
@@ -92,17 +131,16 @@ class Phrases:
         line = _AFTERTHOUGHT.sub("", line)
         for pattern in (self._borrowed, self._no_time):
             line = _END.sub("", pattern.sub("", line)) or line
+        line, whole = self._without_remark(line), line
+        if line != whole and self._dates(whole[len(line) :]):
+            return self._kept_whole(_TO.sub("", whole))
         line = self._proper.sub(lambda found: _capital_last(found.group()), line)
         if _SEVERAL.search(line):
             return self._kept_whole(line)
         line, when = self._when(line)
-        for pattern in (self._said_by, self._ought):
-            found = pattern.match(line)
-            if found and self._is_verb(found["aim"]):
-                return Aim("whether", _lower_first(found["aim"]), when)
-        found = _THAT.match(line)
-        if found:
-            return Aim("that", found["aim"], when)
+        wish = self._wish(line)
+        if wish:
+            return replace(wish, when=when)
         lead = self._lead.match(line)
         led = bool(lead and lead.end() and re.search(r"(?:\bto|will|.ll) $", lead.group(), re.IGNORECASE))
         core = _CAN.sub("", line[lead.end() :] if lead else line)
@@ -112,14 +150,46 @@ class Phrases:
                 return _timed(turned, when)
         return _timed(self._form(core, led), when)
 
+    def _wish(self, line: str) -> Aim | None:
+        """What somebody else wants, what may only be thought of, and what is wished of others."""
+        for pattern in (self._said_by, self._ought):
+            found = pattern.match(line)
+            if found and self._is_verb(found["aim"]):
+                return Aim("whether", f"to {_lower_first(found['aim'])}")
+            if found and _NOUN.match(found["aim"]):
+                return Aim("whether", _lower_first(found["aim"]))
+        found = _THAT.match(line)
+        if found:
+            return Aim("that", found["aim"])
+        found = _MUST.match(line)
+        if found and self._is_verb(found["do"]):
+            return Aim("clause", f"{_lower_first(found['who'])} to {found['do']}")
+        return None
+
     def tidy(self, goal: str) -> str:
         """Return the goal on one printable line, with no square brackets and a capital I."""
         kept = "".join(char if char.isprintable() else " " for char in goal)
         kept = kept.replace("[", "(").replace("]", ")")
         line = _END.sub("", _EDGES.sub("", _SPACES.sub(" ", kept)))
+        if line.count('"') % 2:  # its partner has been stripped, or was never typed
+            line = line.replace('"', "")
         if line.isupper() and " " in line:
             line = line.lower()
-        return _LONE_I.sub("I", line)
+        for pattern, word in _TYPED:
+            line = pattern.sub(word, line)
+        return _LONE_I.sub("I", _END.sub("", line))
+
+    def _without_remark(self, line: str) -> str:
+        """Leave out a remark behind a comma."""
+        found = self._remark.search(line)
+        kept = line[: found.start()] if found else line
+        core = self._lead.sub("", kept)
+        whole = self._is_verb(core) or self._base(core.split(" ", 1)[0]) or _MUST.match(kept)
+        return kept if whole else line
+
+    def _dates(self, text: str) -> bool:
+        """Whether the text says how much or by when, which is not to be lost."""
+        return bool(re.search(r"\d", text)) or self._is_day(text)
 
     def gerund(self, phrase: str) -> str | None:
         """Return "ask my team" as "asking my team"; None where a joined verb would be left behind."""
@@ -134,14 +204,26 @@ class Phrases:
 
     def _when(self, line: str) -> tuple[str, str]:
         found = _WHEN.match(line) or _WHEN_COLON.match(line)
-        if found and (_OFTEN.match(line) or any(pattern.search(found["when"]) for pattern in self._dated)):
+        if found and (_OFTEN.match(line) or self._is_day(found["when"])):
             return line[found.end() :], found["when"]
+        words = line.split()
+        for end in range(2, min(len(words), LONGEST_TIME)):
+            when, rest = " ".join(words[:end]).rstrip(","), " ".join(words[end:])
+            if _TIME.match(when) and self._is_verb(rest) and self._is_day(when):
+                return rest, when
         return line, ""
+
+    def _is_day(self, text: str) -> bool:
+        return any(pattern.search(text) for pattern in self._dated)
 
     def _form(self, core: str, led: bool) -> Aim:
         wish = _FOR_TO.match(core)
         if wish and not self._is_verb(core):
             return Aim("clause", _lower_first(core))
+        if _HAVE_DONE.match(core):
+            return Aim("act", f"have {_lower_first(core)}")
+        if _SPLICED.search(core):
+            return self._quoted(core)
         base = self._base(core.split(" ", 1)[0])
         if base:
             return Aim("act", " ".join([base, *core.split(" ")[1:]]))
@@ -188,6 +270,8 @@ class Phrases:
         if not found:
             return None
         negative, thing = found["neg"].lower(), self._tail.sub("", found["of"])
+        if negative.startswith(("i ", "we ")):
+            negative = "not be" if negative.endswith(" be") else "not"
         thing = _LESS_OF.sub("", _NUMBER_OF.sub("", thing))
         started = _STARTED.search(thing)
         if started:
@@ -195,6 +279,8 @@ class Phrases:
         down = self._down_to.match(thing)
         if down and negative in _LOWERING:
             return Aim("act", f"keep {down['what']} to {down['level']}", ours=True)
+        if thing.startswith("like "):  # "feel less like a guest"
+            return Aim("against", f"{negative} {thing}")
         if negative.endswith(" be") or negative.startswith(("be ", "feel ", "become ", "get less")):
             thing = f"be {thing}"
         if negative == "worry less":
@@ -216,22 +302,53 @@ class Phrases:
         return None
 
     def _kept(self, negative: str, thing: str) -> Aim:
-        """The fallback: name what should stop only as the moment for something else."""
+        """The fallback: what should stop stays named, and the doing is about what takes its place."""
         first = thing.split(" ", 1)[0]
         if _ING.match(first):
             return Aim("quoted", f"{negative} {thing}") if self._joins(thing) else Aim("gerund", thing)
-        if self._is_verb(thing):
+        if self._is_verb(thing) and negative not in _BEFORE_NOUNS:
             gerund = self.gerund(thing)
             return Aim("gerund", gerund) if gerund else Aim("quoted", f"{negative} {thing}")
         if negative in _VERBAL:  # an unknown word after "not" is no noun
             return Aim("quoted", f"{negative} {thing}")
-        return Aim("thing", thing)
+        if negative in _AMOUNTS and ", " in thing:
+            return Aim("quoted", f"{negative} {thing}")
+        if negative in ("less", "fewer"):
+            return Aim("thing", f"{negative} {thing}")
+        if negative in ("no", "no more"):
+            return Aim("against", f"do without {thing}")
+        if negative.endswith((" less", " fewer")) and _MORE.search(thing):
+            return Aim("act", f"{negative} {thing}")
+        return Aim("against", f"{negative} {thing}")
 
 
+_BEFORE_NOUNS = _LOWERING | {
+    "less",
+    "fewer",
+    "eliminate",
+    "get rid of",
+    "cut down on",
+    "cut back on",
+    "lower",
+    "no",
+    "no more",
+}
+_MORE = re.compile(r"\band \w* ?more\b|\bmore\b", re.IGNORECASE)
+_AMOUNTS = ("less", "fewer", "no", "no more")
 _VERBAL = frozenset(
-    ("not", "don't", "don’t", "dont", "do not", "never", "never again", "no longer", "not to")
+    ("not", "don't", "don’t", "dont", "do not", "never", "never again", "no longer", "not to", "be not")
 )
-_STATEMENT = re.compile(r"\b(?:is|are|was|were|has|have|does|says?|wants?) \w+|^time to\b", re.IGNORECASE)
+_STATEMENT = re.compile(
+    r"\b(?:is|are|was|were|has|have|does|says?|wants?|must|should) \w+|^time to\b", re.IGNORECASE
+)
+
+
+def _states(rules: Rules) -> list[dict[str, str]]:
+    """The states of the file as entries like those under ``approach``."""
+    return [
+        {"of": rf"{{state}}(?:{words})(?: one)?\b(?P<rest>.*)", "aim": rf"{aim}\g<rest>"}
+        for words, aim in rules.entry("states").items()
+    ]
 
 
 def _swap(rules: Rules, entry: Mapping[str, Any]) -> tuple[Pattern | None, str]:

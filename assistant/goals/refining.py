@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from assistant.goals.doings import Doing, Doings
 from assistant.goals.phrases import Aim, Phrases
-from assistant.goals.rules import Pattern, Rules
+from assistant.goals.rules import Rules
 
 LONG_AIM = 10  # words: behind a longer aim, the person's own time goes to the front of the sentence
 _COUNT = re.compile(
@@ -34,13 +35,12 @@ class _Work:
     """One goal on its way through the templates; ``pick`` chooses among equal wordings."""
 
     aim: Aim
-    goal: str
     context: str
     missing: tuple[str, ...]
     avoidance: bool
     others: bool
     pick: int
-    topic: Mapping[str, Any]
+    doing: Doing
 
     def lacks(self, part: str) -> bool:
         return part in self.missing
@@ -51,30 +51,23 @@ class Refiner:
 
     def __init__(self, rules: Rules) -> None:
         self._phrases = Phrases(rules)
+        self._doings = Doings(rules)
         self._frames: Mapping[str, Any] = rules.entry("frames")
         self._checks: Mapping[str, list[str]] = rules.entry("checks")
-        self._topics: list[tuple[Pattern, Pattern | None, dict[str, Any]]] = [
-            (rules.compile(t["match"]), rules.compile(t["context"]) if "context" in t else None, t)
-            for t in rules.entry("topics")
-        ]
-        self._generic: dict[str, Any] = rules.entry("generic")
         self._others = rules.compile(rules.entry("others"))
         self._people = rules.compile(rules.entry("people"))
-        self._aside = rules.compile(rules.entry("aside"))
-        self._one_person = rules.compile(rules.entry("one_person"))
+        self._results = rules.compile(rules.entry("results"))
         self._steps = [(rules.compile(pattern), step) for pattern, step in self._frames["step_with"]]
         self._recurrent = rules.compile(rules.entry("recurrent"))
-        self._meeting: Mapping[str, str] = rules.entry("meeting")
-        self._meetings = rules.compile(self._meeting["match"])
+        self._single = rules.compile(rules.entry("single"))
         self._known_day = rules.compile(rules.entry("known_day"))
 
     def draft(self, goal: str, context: str, missing: tuple[str, ...], avoidance: bool) -> Draft:
         """Return the draft for a goal that has something in ``missing``."""
         aim = self._phrases.aim(goal, avoidance)
-        others = self._with_others(aim)
         pick = zlib.crc32(goal.encode("utf-8", "replace"))
-        topic = self._topic(aim, context)
-        work = _Work(aim, goal, context, missing, avoidance, others, pick, topic)
+        doing = self._doings.choose(aim, goal, context)
+        work = _Work(aim, context, missing, avoidance, self._with_others(aim), pick, doing)
         refined = self._refined(work)
         if "relevant" in missing and aim.form != "whether":
             refined += self._frames["reason"]
@@ -82,7 +75,7 @@ class Refiner:
 
     def knows(self, word: str) -> bool:
         """Return whether there is a doing to propose for ``word`` on its own."""
-        return self._topic(Aim("noun", word), "") is not self._generic
+        return self._doings.knows(word)
 
     def _with_others(self, aim: Aim) -> bool:
         if aim.form in ("clause", "that"):
@@ -92,9 +85,7 @@ class Refiner:
     def _refined(self, work: _Work) -> str:
         if work.aim.form == "kept":
             return self._keep(work)
-        if work.aim.form in ("gerund", "thing"):
-            return self._in_its_place(work)
-        if work.lacks("achievable"):
+        if work.lacks("achievable") and work.aim.form == "act":
             return self._smaller(work)
         if self._says_what_to_do(work):
             return self._act(work)
@@ -103,11 +94,18 @@ class Refiner:
     def _says_what_to_do(self, work: _Work) -> bool:
         if work.aim.form != "act" or work.others:
             return False
+        if self._results.search(work.aim.text) and (work.lacks("time_bound") or work.lacks("measurable")):
+            return False  # a result can be wished for a day, not promised for one
         return not work.lacks("specific") or bool(_COUNT.search(work.aim.text))
+
+    def _again(self, work: _Work) -> bool:
+        """Whether the doing comes back, so that it goes on until a day instead of being done by it."""
+        text = work.aim.text
+        return work.aim.ours or bool(self._recurrent.search(text) and not self._single.search(text))
 
     def _act(self, work: _Work) -> str:
         """The aim is a doing already: keep it as it stands and add what is open."""
-        again = work.aim.ours or bool(self._recurrent.search(work.aim.text))
+        again = self._again(work)
         extra = self._frames["narrower"] if work.lacks("specific") else ""
         if work.lacks("measurable"):
             extra += self._frames["measure_again" if again else "measure_result"]
@@ -121,69 +119,49 @@ class Refiner:
 
     def _towards(self, work: _Work) -> str:
         """The aim is a state, a thing or in others' hands: name a doing that leads there."""
-        frame = {"noun": "noun_to", "clause": "clause_for", "that": "clause_that", "quoted": "quoted",
-                 "whether": "look_whether"}.get(work.aim.form, "plain")  # fmt: skip
-        if work.aim.form == "act" and work.others:
+        form = work.aim.form
+        frame = {"noun": "noun_to", "clause": "noun_for", "that": "clause_that", "quoted": "quoted",
+                 "gerund": "instead", "thing": "noun_for", "whether": "look_whether"}.get(form, "plain")  # fmt: skip
+        if form == "act" and work.others:
             frame = "own_part"
-        person = self._one_person.search(work.aim.text if frame == "own_part" else f"for {work.aim.text}")
-        if person and frame in ("own_part", "clause_for") and work.lacks("achievable"):
-            return self._fill("own_side", work, self._doing(work), self._note(work), aim=person["who"])
-        if work.aim.form == "noun" and re.match(r"(?:a )?(?:more|better|less|\w+er)\b", work.aim.text):
+        if form == "noun" and re.match(r"(?:a )?(?:more|better|less|\w+er)\b", work.aim.text):
             frame = "noun_for"
-        if frame == "look_whether":
-            return self._fill(frame, work, self._frames["look_doing"], self._frames["look_note"], once=True)
-        return self._fill(frame, work, self._doing(work), self._note(work))
+        return self._fill(frame, work)
 
     def _smaller(self, work: _Work) -> str:
-        if work.aim.form not in ("act", "whether") or self._one_person.search(work.aim.text):
-            return self._towards(work)
-        if work.topic is not self._generic and (work.others or work.lacks("specific")):
-            return self._fill("smaller", work, self._doing(work), self._note(work))
         counted = _COUNT.search(work.aim.text)
-        part = self._frames["smaller_part"]
-        if counted:
-            many = len(re.sub(r"\D", "", counted.group())) > 2
-            part = self._frames["smaller_many" if many else "smaller_few"]
-        return self._fill("smaller", work, part, self._frames["then_look"], once=True)
+        if work.others or not counted:
+            return self._fill("smaller", work)
+        many = len(re.sub(r"\D", "", counted.group())) > 2
+        part = self._frames["smaller_many" if many else "smaller_few"]
+        if re.search(r"\bfrom \d", work.aim.text):
+            part = self._frames["smaller_way"]
+        doing = replace(work.doing, text=part, note=self._frames["then_look"], once=True)
+        return self._fill("smaller", replace(work, doing=doing))
 
     def _keep(self, work: _Work) -> str:
         """Several sentences: leave them as they are and add what is open."""
-        parts: Mapping[str, str] = self._frames["kept"]
-        added = [parts["avoidance"]] if work.avoidance else []
-        added += [parts[part] for part in work.missing if part in parts]
-        return f"{work.aim.text}." + "".join(added)
+        text = work.aim.text if work.aim.text.endswith(("!", "?", "…")) else f"{work.aim.text}."
+        if work.missing == ("time_bound",):
+            return text + str(self._frames["kept_time"])
+        return f"{text} {self._fill('kept', work)}" if set(work.missing) != {"relevant"} else text
 
-    def _in_its_place(self, work: _Work) -> str:
-        frame = "instead" if work.aim.form == "gerund" else "in_place"
-        return self._fill(frame, work, "", f", {self._frames['note']}", once=False)
-
-    def _fill(
-        self, frame: str, work: _Work, doing: str, note: str, once: bool | None = None, aim: str | None = None
-    ) -> str:
-        when = work.aim.when
-        aim, front = aim or work.aim.text, ""
-        if when and (frame in ("quoted", "own_side", "instead", "in_place") or len(aim.split()) > LONG_AIM):
+    def _fill(self, frame: str, work: _Work) -> str:
+        doing, when, aim, front = work.doing, work.aim.when, work.aim.text, ""
+        if frame == "look_whether":
+            doing = replace(doing, text=self._frames["look_doing"], note=self._frames["look_note"], once=True)
+        if when and (frame in ("quoted", "instead") or len(aim.split()) > LONG_AIM):
             front = f"{when}, "
         elif when:
             aim = f"{aim} {when[:1].lower()}{when[1:]}"
-        once = "once" in work.topic if once is None else once
-        time, look = self._time(work, once), ""
-        if time and (frame == "instead" or _APART.search(doing)):
-            look = str(self._frames["look_done" if once else "look_back"]).format(time=time.strip())
+        time, look = self._time(work, doing.once), ""
+        if time and _APART.search(doing.text):
+            look = str(self._frames["look_done" if doing.once else "look_back"]).format(time=time.strip())
             time = ""
         text = str(self._frames[frame]).format(
-            aim=aim, doing=doing.rstrip(","), time=time, note=note, look=look
+            aim=aim, doing=doing.text.rstrip(","), time=time, note=f", {doing.note}", look=look
         )
         return front + (text[:1].lower() + text[1:] if front else text)
-
-    def _doing(self, work: _Work) -> str:
-        found = self._meetings.search(work.goal) or self._meetings.search(work.context)
-        plain, wide = self._meeting["plain"], self._meeting["with"]
-        meeting = wide.format(setting=found.group(1).lower()) if found else plain
-        return str(work.topic["do"]).replace("{meeting}", meeting)
-
-    def _note(self, work: _Work) -> str:
-        return f", {work.topic.get('note', self._frames['note'])}"
 
     def _time(self, work: _Work, once: bool) -> str:
         if not work.lacks("time_bound") or work.aim.when:
@@ -194,40 +172,19 @@ class Refiner:
     def _known(self, work: _Work, word: str) -> str:
         """A day from the context, where just one is named and the words fit as they stand."""
         found = list(self._known_day.finditer(" ".join(work.context.split())))
-        if len(found) != 1:
+        if len(found) != 1 or found[0]["event"].split()[-1] in work.aim.text:
             return ""
         return f"{word} the {found[0]['event']} {found[0]['day']}"
 
     def _step(self, work: _Work) -> str:
-        general = work.topic is self._generic
         if work.aim.form == "whether":
             return str(self._frames["look_step"])
-        if work.aim.form in ("gerund", "thing"):
-            return str(self._frames["step_instead"])
-        if work.lacks("achievable") and (general or not (work.others or work.lacks("specific"))):
-            return str(self._frames["step_smaller"])
-        if not self._says_what_to_do(work) or work.lacks("achievable") or "concrete" in work.topic:
-            return str(work.topic["step"])
+        if not self._says_what_to_do(work) or work.lacks("achievable") or work.doing.concrete:
+            return work.doing.step
         for pattern, step in self._steps:
             if pattern.search(work.aim.text):
                 return str(step)
-        again = self._recurrent.search(work.aim.text)
-        return str(self._frames["step_again" if again else "step_result"])
-
-    def _topic(self, aim: Aim, context: str) -> dict[str, Any]:
-        head = self._aside.split(aim.text, maxsplit=1)[0] or aim.text
-        for pattern, _, topic in self._topics:
-            if pattern.search(head):
-                return self._nearer(topic, context)
-        return self._generic
-
-    def _nearer(self, topic: dict[str, Any], context: str) -> dict[str, Any]:
-        """A wish for confidence is about speaking up where the context speaks of quiet meetings."""
-        if topic["id"] == "confidence":
-            for _, around, other in self._topics:
-                if around and around.search(context):
-                    return other
-        return topic
+        return str(self._frames["step_again" if self._again(work) else "step_result"])
 
     def _check(self, work: _Work) -> str:
         order = (
