@@ -141,15 +141,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Words of an invented text that show a theme, and the questions asked about them, by kind.
+    """Words of an invented text that show a theme, and a question that fits behind them.
 
-    ``worth``: the log odds that people find such a question usable behind other words of the same theme.
+    ``worth``: the log odds that people find the question usable behind other words of the theme.
     """
 
     theme: str
     quote: str
-    questions: dict[QuestionKind, str]
-    worth: dict[QuestionKind, float] = field(default_factory=dict)
+    kind: QuestionKind
+    question: str
+    worth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

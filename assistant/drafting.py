@@ -39,6 +39,8 @@ QUOTES, LIKE = 2, 10  # quotations that a tuned model chooses, and questions of 
 PLAIN = 8  # drafts of each kind of a plain model
 STRONG = 2  # answers of a strong model, each with several questions
 CALLS = 2  # at most, about one theme: each has its own seed
+# People's own quotations lie among the words that show a theme two times in three, clauses one time in three: in log odds.
+SHOWING = 1.4
 QUOTING = 'You wrote "'  # after which the words to quote are chosen
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -158,8 +160,8 @@ def _chosen(
         for kind in KINDS:
             lead = lead_of(kind, quote.of(text))
             for case in near[kind]:
-                words = case.questions[kind]
-                found = Draft(context.asked(kind, f"{lead} {words}", quote), words, case.worth.get(kind, 0.0))
+                words = case.question
+                found = Draft(context.asked(kind, f"{lead} {words}", quote), words, case.worth)
                 if not telling(words) & telling(case.quote) - own and not check(found):
                     rows.append((found, lead, f" {words}\n"))
     hear(replace(prompt, choices=tuple(found.question.text for found, _, _ in rows)))
@@ -181,15 +183,26 @@ def apart(drafts: Sequence[Draft]) -> list[Draft]:
 
 
 def _quotes(model: Chooser, prompt: Prompt, context: Context) -> list[Span]:
-    """Return the words that the model would quote, of all that it reads, the likeliest first, none inside another."""
-    text = context.text
+    """Return the words to quote, of all that the model reads, the likeliest first, none inside another.
+
+    The model says how likely it would quote them; words that show the theme are likelier.
+    """
+    text, shows = context.text, context.theme.evidence
     spans = quotable(text, [around(text, context.quote)])
     weights = model.weigh(prompt, [(QUOTING, f'{span.of(text)}".') for span in spans])
+    likely = {
+        span: weight.total + SHOWING * any(_overlap(span, one) for one in shows)
+        for span, weight in zip(spans, weights, strict=True)
+    }
     kept: list[Span] = []
-    for span, _ in sorted(zip(spans, weights, strict=True), key=lambda pair: -pair[1].total):
-        if not any(span.start < other.end and other.start < span.end for other in kept):
+    for span in sorted(likely, key=lambda span: -likely[span]):
+        if not any(_overlap(span, other) for other in kept):
             kept.append(span)
     return kept[:QUOTES]
+
+
+def _overlap(one: Span, two: Span) -> bool:
+    return one.start < two.end and two.start < one.end
 
 
 def _requests(model: TextModel, context: Context) -> Iterator[Request]:

@@ -155,7 +155,7 @@ class Pipeline:
 
         def rank(drafts: Sequence[Draft]) -> list[Draft]:
             weighed = all(item.weight for item in drafts)
-            return self._fitting(drafts, text) if weighed else self._nearest(drafts, text, themes)
+            return self._fitting(drafts, text, themes) if weighed else self._nearest(drafts, text, themes)
 
         yield from drafting.draft(
             self.model, themes, text, report.passages, seed,
@@ -164,7 +164,7 @@ class Pipeline:
             on_prompt=on_prompt,
         )  # fmt: skip
 
-    def _fitting(self, drafts: Sequence[Draft], text: str) -> list[Draft]:
+    def _fitting(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
         """Return the drafts that probably fit behind their quotations, best first, none saying what another does."""
         quotes = [item.question.evidence.of(text) if item.question.evidence else "" for item in drafts]
         said = list(dict.fromkeys([*quotes, *(item.words for item in drafts)]))
@@ -173,7 +173,9 @@ class Pipeline:
             float(vectors[item.words] @ vectors[quote]) for item, quote in zip(drafts, quotes, strict=True)
         ]
         weights = [item.weight for item in drafts if item.weight]
-        places = verify.fitting(weights, near, [item.worth for item in drafts])
+        scores = {theme.id: theme.score for theme in themes}
+        sure = [scores.get(item.question.theme or "", 0.0) for item in drafts]
+        places = verify.fitting(weights, near, [item.worth for item in drafts], sure)
         return drafting.apart([drafts[place] for place in places])
 
     def _nearest(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:

@@ -8,6 +8,7 @@ come after the bank. Each reason is one of ``REASONS``.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -20,9 +21,10 @@ from assistant.domain import Question, QuestionKind
 from assistant.model import Weight
 
 LEAST_NEAR = 0.15  # cosine with a quoted sentence
-# Log odds that people find a chosen question usable: from what the tuned model says, nearness to the quotation and
-# what the question is worth behind others. Of those shown, at even odds and better, 18 of 29 were (training/results.md).
-BASE, FIT, LIKELY, ALIKE, WORTH, LEAST_ODDS = 0.31, 0.51, 0.39, 1.12, 0.39, 0.0
+# Log odds that people find a chosen question usable where its theme is right: from what the tuned model says, nearness
+# to the quotation and what the question is worth behind others (training/results-choice.md).
+BASE, FIT, LIKELY, ALIKE, WORTH = 0.16, 0.39, 0.16, 0.32, 0.89
+LEAST_LIKELY = 0.6  # to be usable, the theme's own likelihood counted; of the first ones eight in ten were
 NEAR_COPY = 0.75  # shared words over all words of two questions
 REASONS = checklist.REASONS | {
     "feeling_given": "names a feeling that the text does not name",
@@ -127,16 +129,22 @@ def order(vectors: npt.NDArray[np.float32], evidence: npt.NDArray[np.float32]) -
     return [int(at) for at in np.argsort(-near, kind="stable") if near[at] >= LEAST_NEAR]
 
 
-def fitting(weights: Sequence[Weight], near: Sequence[float], worth: Sequence[float]) -> list[int]:
+def fitting(
+    weights: Sequence[Weight], near: Sequence[float], worth: Sequence[float], sure: Sequence[float]
+) -> list[int]:
     """Return the places of the questions that probably fit behind their quotations, best first.
 
-    ``near``: the cosine of each question with its quotation; ``worth``: the log odds that it fits behind any.
+    ``near``: the cosine of each question with its quotation; ``worth``: the log odds that it fits behind any of its
+    theme; ``sure``: how likely that theme is the text's.
     """
     odds = [
         BASE + FIT * weight.fit + LIKELY * weight.mean + ALIKE * cosine + WORTH * known
         for weight, cosine, known in zip(weights, near, worth, strict=True)
     ]
-    return sorted((at for at, value in enumerate(odds) if value >= LEAST_ODDS), key=lambda at: -odds[at])
+    likely = [theme / (1 + math.exp(-value)) for theme, value in zip(sure, odds, strict=True)]
+    return sorted(
+        (at for at, value in enumerate(likely) if value >= LEAST_LIKELY), key=lambda at: -likely[at]
+    )
 
 
 def _words(plain: str, text: str, ordinary: Collection[str]) -> Iterable[str]:

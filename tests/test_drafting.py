@@ -104,7 +104,7 @@ def test_a_tuned_model_chooses_what_to_quote_and_what_to_ask() -> None:
     def cases(theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
         looked.append((theme, quote, count))
         asked = ("What is before it?", "What of the lamp?", "What is bad?")
-        return {kind: [Case(theme, "a lamp is on", {kind: text}) for text in asked] for kind in KINDS}
+        return {kind: [Case(theme, "a lamp is on", kind, text) for text in asked] for kind in KINDS}
 
     def weigh(lead: str, answer: str) -> float:
         return {'In the review I go quiet".': 3.0, 'It was on Monday".': 2.0}.get(answer, 0.0)
@@ -134,7 +134,7 @@ def test_a_question_or_a_quotation_comes_once() -> None:
 
 def test_what_a_tuned_model_chose_from_is_told() -> None:
     told: list[Prompt] = []
-    case = Case("feedback", "a lamp is on", {"reflect": "What is before it?"})
+    case = Case("feedback", "a lamp is on", "reflect", "What is before it?")
     wanted = 'In the review I go quiet".'
     drafted(
         ScriptedModel([], style="tuned", weigh=lambda lead, answer: float(answer == wanted)),
@@ -200,23 +200,25 @@ def test_cases_are_found_by_theme_kind_and_nearness(
     embedder: HashingEmbedder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     cases = [
-        Case("feedback", "the blue lamp is broken", {"reflect": "What of the lamp?"}),
-        Case("feedback", "nobody reads my report", {"reflect": "What of the report?", "ask": "How of it?"}),
-        Case("leadership", "the blue lamp is broken", {"reflect": "Who leads?"}),
+        Case("feedback", "the blue lamp is broken", "reflect", "What of the lamp?"),
+        Case("feedback", "nobody reads my report", "reflect", "What of the report?"),
+        Case("feedback", "nobody reads my report", "ask", "How of it?"),
+        Case("feedback", "my plan was dropped", "reflect", "What of the lamp?"),
+        Case("leadership", "the blue lamp is broken", "reflect", "Who leads?"),
     ]
     index = CaseIndex(cases, embedder.encode, embedder.hash, tmp_path_factory.mktemp("cases"))
     quote = "the blue lamp was broken again"
-    assert index.near("feedback", quote, 2) == {"reflect": cases[:2], "ask": cases[1:2]}
-    assert index.near("feedback", quote, 1) == {"reflect": cases[:1], "ask": cases[1:2]}
+    assert index.near("feedback", quote, 2) == {"reflect": cases[:2], "ask": cases[2:3]}
+    assert index.near("feedback", quote, 1) == {"reflect": cases[:1], "ask": cases[2:3]}
     assert index.near("career_direction", quote, 4) == {"reflect": [], "ask": []}
-    assert index.refresh() == 2 and index.path.is_file()  # two different quotes
+    assert index.refresh() == 3 and index.path.is_file()  # three different quotes
 
 
 def test_what_a_question_was_worth_elsewhere_counts_beside_nearness(
     embedder: HashingEmbedder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    near = Case("feedback", "the blue lamp is broken", {"ask": "What of it?"}, {"ask": -3.0})
-    far = Case("feedback", "nobody reads my report", {"ask": "How of it?"}, {"ask": 3.0})
+    near = Case("feedback", "the blue lamp is broken", "ask", "What of it?", -3.0)
+    far = Case("feedback", "nobody reads my report", "ask", "How of it?", 3.0)
     index = CaseIndex([near, far], embedder.encode, embedder.hash, tmp_path_factory.mktemp("cases"))
     assert index.near("feedback", "the blue lamp is broken", 1)["ask"] == [far]
 
@@ -225,16 +227,32 @@ def test_every_theme_has_cases_of_both_kinds() -> None:
     found = case_files.load()
     for theme in knowledge.load().themes:
         for kind in ("reflect", "ask"):
-            count = sum(case.theme == theme and kind in case.questions for case in found)
+            count = sum(case.theme == theme and case.kind == kind for case in found)
             assert count >= drafting.LIKE, (theme, kind, count)
 
 
 def test_a_broken_line_of_cases_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("knowledge")
     (folder / "cases.jsonl").write_text(
-        '{"theme": "feedback", "quote": "q", "ask": "How?", "worth": {"ask": -0.5}}\n{"quote": 1}\n'
+        '{"theme": "feedback", "quote": "q", "kind": "ask", "question": "How?", "worth": -0.5}\n{"quote": 1}\n'
     )
     with pytest.raises(KnowledgeError, match="line 2 is no case"):
         case_files.load(folder)
     with pytest.raises(KnowledgeError, match="cannot be read"):
         case_files.load(folder / "nowhere")
+
+
+def test_words_that_show_the_theme_are_quoted_before_others() -> None:
+    def weigh(lead: str, answer: str) -> float:
+        return {'It was on Monday".': 1.0}.get(answer, 0.5 if answer.startswith("In the review") else -9.0)
+
+    told: list[Prompt] = []
+    case = Case("feedback", "a lamp is on", "reflect", "What is before it?")
+    drafted(
+        ScriptedModel([], style="tuned", weigh=weigh),
+        cases=lambda theme, quote, count: {"reflect": [case], "ask": []},
+        on_prompt=told.append,
+    )
+    shown = TEXT[THEME.evidence[0].start : THEME.evidence[0].end]
+    assert "In the review I go quiet" in shown and "Monday" not in shown
+    assert told[0].choices[0].startswith('You wrote "In the review I go quiet".')

@@ -332,3 +332,33 @@ def test_figures_on_the_development_set() -> None:
     assert 2 * right / (2 * right + wrong) >= 0.90
     assert sum(r.frame == line["frame"] for r, line in zip(readings, DEV, strict=True)) / len(DEV) >= 0.94
     assert sum(r.type == line["type"] for r, line in zip(readings, DEV, strict=True)) / len(DEV) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("goal", "context", "expected"),
+    [
+        ("Find my way back after the burn-out. Not too fast.", "", "one small step that feels easy"),
+        (
+            "more energy",
+            "She is a nurse and has been off work with exhaustion.",
+            "one small step that feels easy",
+        ),
+        (
+            "My father wants that I take the shop. He is old now and nobody else is there.",
+            "",
+            "what I want here myself",
+        ),
+        ("not get thrown out of the course", "", "To avoid getting thrown out"),
+    ],
+)
+def test_who_is_worn_or_pushed_is_given_no_task(goal: str, context: str, expected: str) -> None:
+    assert expected in (READER.read(goal, context).refined or "")
+
+
+@pytest.mark.parametrize(
+    "goal",
+    ["budget / cv / gym", "run AND quit smoking AND read more", "sleep more, eat well, read, call home"],
+)
+def test_several_aims_are_asked_to_be_one(goal: str) -> None:
+    found = READER.read(goal, None)
+    assert found.refined is None and "several aims" in (found.abstained or "")

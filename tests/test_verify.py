@@ -148,12 +148,14 @@ def test_ranking_keeps_the_order_of_equals_and_takes_nothing() -> None:
     assert verify.order(same[:2], np.zeros((0, 1), np.float32)) == [0, 1]
 
 
-def test_answers_that_a_model_finds_unfitting_are_left_out() -> None:
+def test_answers_that_are_probably_unfitting_are_left_out() -> None:
+    sure = [1.0] * 3
     weights = [Weight(-9.0, 9, 3.0), Weight(-9.0, 9, -9.0), Weight(-9.0, 9, 5.0)]
-    assert verify.fitting(weights, [0.3] * 3, [0.0] * 3) == [2, 0]
-    assert verify.fitting(weights, [1.0, 1.0, -1.0], [0.0] * 3) == [0, 2]
-    assert verify.fitting(weights, [0.3] * 3, [3.0, 3.0, -9.0]) == [0]
-    assert verify.fitting([], [], []) == []
+    assert verify.fitting(weights, [0.3] * 3, [0.0] * 3, sure) == [2, 0]
+    assert verify.fitting(weights, [0.3] * 3, [3.0, 3.0, -9.0], sure) == [0]
+    assert verify.fitting(weights[::2], [0.3, 0.9], [1.0, -3.0], [1.0, 1.0]) == [0]
+    assert verify.fitting(weights[2:], [0.3], [3.0], [0.5]) == []  # of a theme that is a guess
+    assert verify.fitting([], [], [], []) == []
 
 
 EMAILS = "My manager said my emails were too long. I sit and rewrite them."

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from assistant.verify import telling
 from training import reader_data
 
 DATA = Path(__file__).resolve().parent / "data"
-QUOTED, JUDGED = DATA / "quoted.jsonl", DATA / "judged.jsonl"
+QUOTED, WIDE, JUDGED = DATA / "quoted.jsonl", DATA / "wide.jsonl", DATA / "judged.jsonl"
 SEED = 20261128
 OTHERS = 2  # questions of other texts set beside the one written for a text
 CALM = 2.0  # judgements
@@ -95,41 +95,59 @@ def judged() -> tuple[list[Example], list[Example]]:
     return parts
 
 
-def cases() -> list[dict[str, Any]]:
-    """Return what the application asks with: quotations by theme, and the questions that may follow others like them."""
-    worth, found = _worth(), []
+def cases(left_out: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return what the application asks with: quotations by theme, and the questions that may follow others like them.
+
+    A question stands behind the quotation it was written for and behind those where people found it usable. What was
+    judged of the texts ``left_out`` does not count.
+    """
+    judged = [row for row in _rows(JUDGED) if row["id"] not in left_out]
+    valued = worth(left_out)
+    known = {(row["theme"], row["kind"], row["question"]) for row in _rows(WIDE)}
+    found: dict[tuple[str, str, str, str], None] = {}
     for row in _rows(QUOTED):
-        kinds = [kind for kind in KINDS if reusable(row, kind)]
-        known = {kind: round(worth(row["theme"], kind, row[kind]), 2) for kind in kinds}
-        if kinds:
-            questions = {kind: row[kind] for kind in kinds}
-            found.append({"theme": row["theme"], "quote": row["quote"], **questions, "worth": known})
-    return found
+        for kind in KINDS:
+            if reusable(row, kind):
+                known.add((row["theme"], kind, row[kind]))
+                found[row["theme"], row["quote"], kind, row[kind]] = None
+    for row in judged:
+        if row["usable"] and (row["theme"], row["kind"], row["question"]) in known:
+            found[row["theme"], row["quote"], row["kind"], row["question"]] = None
+    return [
+        {
+            "theme": theme,
+            "quote": quote,
+            "kind": kind,
+            "question": question,
+            "worth": round(valued(theme, kind, question), 2),
+        }
+        for theme, quote, kind, question in found
+    ]
 
 
-def _worth() -> Callable[[str, QuestionKind, str], float]:
+def worth(left_out: Collection[str] = ()) -> Callable[[str, QuestionKind, str], float]:
     """Return what gives the log odds that a question of a theme and kind is usable, by how often it was judged so.
 
-    CALM judgements as people judge questions of its theme and kind stand beside its own.
+    What was judged of the texts ``left_out`` does not count. CALM judgements of a question like those of its theme,
+    kind and source stand beside its own.
     """
+    wide = {(row["theme"], row["kind"], row["question"]) for row in _rows(WIDE)}
     judged: dict[tuple[str, str, str], list[bool]] = {}
+    alike: dict[tuple[str, str, bool], list[bool]] = {}
     for row in _rows(JUDGED):
-        judged.setdefault((row["theme"], row["kind"], row["question"]), []).append(row["usable"])
+        key = (row["theme"], row["kind"], row["question"])
+        if row["id"] not in left_out:
+            judged.setdefault(key, []).append(row["usable"])
+            alike.setdefault((row["theme"], row["kind"], key in wide), []).append(row["usable"])
 
-    def usable(theme: str, kind: QuestionKind) -> float:
-        alike = [
-            one for (of, named, _), given in judged.items() if (of, named) == (theme, kind) for one in given
-        ]
-        return (sum(alike) + 1) / (len(alike) + 3)
-
-    bases = {(theme, kind): usable(theme, kind) for theme in reader_data.THEMES for kind in KINDS}
-
-    def worth(theme: str, kind: QuestionKind, question: str) -> float:
-        given = judged.get((theme, kind, question), [])
-        share = (sum(given) + CALM * bases[theme, kind]) / (len(given) + CALM)
+    def valued(theme: str, kind: QuestionKind, question: str) -> float:
+        key = (theme, kind, question)
+        given, others = judged.get(key, []), alike.get((theme, kind, key in wide), [])
+        base = (sum(others) + 1) / (len(others) + 3)
+        share = (sum(given) + CALM * base) / (len(given) + CALM)
         return math.log(share / (1 - share))
 
-    return worth
+    return valued
 
 
 def reusable(row: Mapping[str, Any], kind: QuestionKind) -> bool:
@@ -138,7 +156,7 @@ def reusable(row: Mapping[str, Any], kind: QuestionKind) -> bool:
 
 
 def data_hash() -> str:
-    return hashlib.sha256(QUOTED.read_bytes() + JUDGED.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in (QUOTED, WIDE, JUDGED))).hexdigest()[:16]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -15,13 +15,14 @@ from assistant.goals.rules import Rules, load
 
 __all__ = ["MAX_CHARS", "GoalReader", "missing_as_questions", "proposals"]
 
+MAX_WORDS = 60  # a longer one that leaves something open tells a story, which no template takes in
 MAX_CHARS = 2_000
 _READ_AT_MOST = 4_000  # of a text that is too long anyway, and of any context
 _PROPOSAL = re.compile(r"\[[^\[\]]+\]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LINE = re.compile(r"(?:^|\n)\s*(?:[-*•–]|\d{1,2}[.)])\s+\S")
 _NUMBERED = re.compile(r"(?:^|\s)1[.)] .*\s2[.)] ")
-_SIDE_BY_SIDE = re.compile(r"^(?:[^,;/]{2,60}[,;] ){3,}[^,;/]+$|^(?:[^/]{2,40} / ){2,}[^/]+$")
+_SIDE_BY_SIDE = re.compile(r"^(?:[^,;/]{2,60}[,;] ){3,}[^,;/]+$|^(?:[^/]{2,40} / ){2,}[^/]+$|^.* AND .* AND ")
 _QUESTION = re.compile(
     r"^(?:(?:how|what|why|where|who|which|should|can|could|does|is|am|are|will|would) "
     r"(?:i|we|you|my|to|the|it|is|do|does|can|should|could|are)|do (?:i|we|you|they)"
@@ -57,6 +58,8 @@ class GoalReader:
             return GoalReading(missing, frame, kind, abstained=self._abstain[reason])
         if not missing:
             return GoalReading((), frame, kind)
+        if len(goal.split()) > MAX_WORDS:
+            return GoalReading(missing, frame, kind, abstained=self._abstain["long"])
         draft = self._refiner.draft(goal, around, missing, frame == "avoidance")
         return GoalReading(missing, frame, kind, draft.refined, draft.first_step, draft.check, "template")
 

@@ -40,13 +40,19 @@ class Doings:
         self._note = str(rules.entry("frames", "note"))
         self._aside = rules.compile(rules.entry("aside"))
         self._befalls = rules.compile(rules.entry("befalls"))
+        self._of_others = rules.compile(rules.entry("of_others"))
+        self._worn = rules.compile(rules.entry("worn"))
         self._meeting: Mapping[str, str] = rules.entry("meeting")
         self._meetings = rules.compile(self._meeting["match"])
 
     def choose(self, aim: Aim, goal: str, context: str) -> Doing:
         """Return the doing for ``aim``; the goal and its context lend a setting where one is named."""
+        if self._worn.search(goal) or self._worn.search(context):
+            return self._doing(self._generic["gentle"], {}, goal, context)
         if aim.form in ("gerund", "against", "thing"):
             return self._doing(self._stop(aim), {}, goal, context)
+        if aim.form == "kept" and self._of_others.match(aim.text):
+            return self._doing(self._generic["theirs"], {}, goal, context)
         head = " ".join((self._aside.split(aim.text, maxsplit=1)[0] or aim.text).split()[:NEAR])
         entry, words = self._topic(head, context) or self._kind(head, aim) or (self._general(aim), {})
         return self._doing(entry, words, goal, context)

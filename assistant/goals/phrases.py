@@ -80,7 +80,9 @@ _SEVERAL = re.compile(
 )
 _AFTERTHOUGHT = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bProf)[.!?…]+ +(?:[^\W\d]\S* *){1,4}$")
 # Two sentences with a comma between them.
-_SPLICED = re.compile(r", (?:i|it|we|they|he|she) (?:always|never|often|just|still|don't|can't|am|is)\b", re.I)
+_SPLICED = re.compile(
+    r", (?:i|it|we|they|he|she) (?:always|never|often|just|still|don't|can't|am|is)\b", re.I
+)
 _LOOSE = re.compile(r" [-–—/] |[.;:!?] |\.\.")
 _TIME = re.compile(
     r"(?:by|until|till|before|from|in|within|for|this|next|over|during|starting) ", re.IGNORECASE

@@ -124,6 +124,8 @@ class Refiner:
                  "gerund": "instead", "thing": "noun_for", "whether": "look_whether"}.get(form, "plain")  # fmt: skip
         if form == "act" and work.others:
             frame = "own_part"
+        if form == "gerund" and work.doing.id == "causes":
+            frame = "avoid"
         if form == "noun" and re.match(r"(?:a )?(?:more|better|less|\w+er)\b", work.aim.text):
             frame = "noun_for"
         return self._fill(frame, work)

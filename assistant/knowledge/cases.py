@@ -1,4 +1,4 @@
-"""The cases: invented texts' telling words and the questions asked about them, read from ``cases.jsonl``."""
+"""The cases: invented texts' telling words and questions that fit behind them, read from ``cases.jsonl``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from assistant.domain import KINDS, Case, QuestionKind
+from assistant.domain import KINDS, Case
 from assistant.errors import KnowledgeError
 
 
@@ -22,11 +22,10 @@ def load(folder: Traversable | None = None) -> tuple[Case, ...]:
             continue
         try:
             row = json.loads(line)
-            questions: dict[QuestionKind, str] = {kind: row[kind] for kind in KINDS if kind in row}
-            if not all(isinstance(text, str) for text in (row["theme"], row["quote"], *questions.values())):
-                raise TypeError("something in it is no text")
-            worth: dict[QuestionKind, float] = {kind: float(row["worth"][kind]) for kind in questions}
-            found.append(Case(row["theme"], row["quote"], questions, worth))
+            theme, quote, kind, question = (row[key] for key in ("theme", "quote", "kind", "question"))
+            if kind not in KINDS or not all(isinstance(text, str) for text in (theme, quote, question)):
+                raise TypeError("something in it is no text, or not a kind of question")
+            found.append(Case(theme, quote, kind, question, float(row["worth"])))
         except (ValueError, KeyError, TypeError) as error:
             raise KnowledgeError(
                 f"knowledge/cases.jsonl, line {number} is no case ({error!r}). Fetch the file again."

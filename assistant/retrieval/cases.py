@@ -27,18 +27,17 @@ class CaseIndex:
         return self._index.embedded
 
     def near(self, theme: str, quote: str, count: int) -> dict[QuestionKind, list[Case]]:
-        """Return, for each kind of question, ``count`` cases of a theme that have one, near in words and worth most."""
+        """Return, for each kind of question, at most ``count`` cases of a theme, near in words and worth most.
+
+        Each question comes once, with the quotation that is nearest of those it was asked behind.
+        """
         rows = [at for at, case in enumerate(self._cases) if case.theme == theme]
         if not rows:
             return {kind: [] for kind in KINDS}
-        near = dict(zip(rows, (self._index.vectors[rows] @ self._encode([quote])[0]).tolist(), strict=True))
-
-        def best(kind: QuestionKind) -> list[Case]:
-            fit = {
-                at: near[at] + WORTH * self._cases[at].worth.get(kind, 0.0)
-                for at in rows
-                if kind in self._cases[at].questions
-            }
-            return [self._cases[at] for at in sorted(fit, key=lambda at: -fit[at])[:count]]
-
-        return {kind: best(kind) for kind in KINDS}
+        near = (self._index.vectors[rows] @ self._encode([quote])[0]).tolist()
+        fit = {at: cosine + WORTH * self._cases[at].worth for at, cosine in zip(rows, near, strict=True)}
+        best: dict[QuestionKind, dict[str, Case]] = {kind: {} for kind in KINDS}
+        for at in sorted(fit, key=lambda at: -fit[at]):
+            case = self._cases[at]
+            best[case.kind].setdefault(case.question, case)
+        return {kind: list(found.values())[:count] for kind, found in best.items()}
