@@ -49,8 +49,9 @@ fresh: ## make test and make run in an empty clone of HEAD with an empty HOME
 evals: setup-dev ## measure quality on the evaluation data
 	@MENTORING_MODELS="$(TEST_MODELS)" $(PY) -m benchmarks.evaluate
 
-bench: setup-dev ## measure speed
+bench: setup-dev ## measure speed, and ways to run the small model
 	@MENTORING_MODELS="$(TEST_MODELS)" $(PY) -m benchmarks.speed
+	@MENTORING_MODELS="$(TEST_MODELS)" $(PY) -m benchmarks.engines
 
 lock: python ## write the locks in requirements/ anew (needs a network)
 	@$(PYTHON) scripts/setup.py --dev --no-models

@@ -161,22 +161,20 @@ class Pipeline:
             self.model, themes, text, report.passages, seed,
             finding=report.safety, check=check, rank=rank, cases=self.cases.near,
             describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
-            on_prompt=on_prompt,
-        )  # fmt: skip
+            on_prompt=on_prompt)  # fmt: skip
 
     def _fitting(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
         """Return the drafts that probably fit behind their quotations, best first, none saying what another does."""
         quotes = [item.question.evidence.of(text) if item.question.evidence else "" for item in drafts]
         said = list(dict.fromkeys([*quotes, *(item.words for item in drafts)]))
         vectors = dict(zip(said, self.embedder.encode(said), strict=True))
-        near = [
-            float(vectors[item.words] @ vectors[quote]) for item, quote in zip(drafts, quotes, strict=True)
-        ]
+        pairs = zip(drafts, quotes, strict=True)
+        near = [float(vectors[item.words] @ vectors[quote]) for item, quote in pairs]
         weights = [item.weight for item in drafts if item.weight]
         scores = {theme.id: theme.score for theme in themes}
         sure = [scores.get(item.question.theme or "", 0.0) for item in drafts]
-        places = verify.fitting(weights, near, [item.worth for item in drafts], sure)
-        return drafting.apart([drafts[place] for place in places])
+        worth = [item.worth for item in drafts]
+        return drafting.apart([drafts[place] for place in verify.fitting(weights, near, worth, sure)])
 
     def _nearest(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
         """Return the drafts near to what shows the themes, nearest first."""
