@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from assistant import prompting
+from assistant import prompting, verify
 from assistant.domain import (
     KINDS,
     Case,
@@ -24,12 +24,12 @@ from assistant.domain import (
     Span,
     Theme,
 )
+from assistant.embedding import Encode
 from assistant.model import Chooser, TextModel, Weight
 from assistant.prompting import Prompt
 from assistant.questions import first_sentence, trim, whole
 from assistant.quoting import quotable
 from assistant.sentences import split
-from assistant.verify import telling
 
 # Like cases by kind of question: of a theme, near a quote; so many at most.
 Cases = Callable[[str, str, int], Mapping[QuestionKind, Sequence[Case]]]
@@ -153,7 +153,7 @@ def _chosen(
     """Yield the questions asked before that a model finds fitting behind words that it finds worth quoting."""
     text = context.text
     prompt = prompt_of(text, context.quote, context.means, context.idea)
-    own = telling(text)
+    own = verify.telling(text)
     rows: list[tuple[Draft, str, str]] = []
     for quote in _quotes(model, prompt, context):
         near = cases(context.theme.id, quote.of(text), LIKE)
@@ -162,13 +162,37 @@ def _chosen(
             for case in near[kind]:
                 words = case.question
                 found = Draft(context.asked(kind, f"{lead} {words}", quote), words, case.worth)
-                if not telling(words) & telling(case.quote) - own and not check(found):
+                if not verify.telling(words) & verify.telling(case.quote) - own and not check(found):
                     rows.append((found, lead, f" {words}\n"))
     hear(replace(prompt, choices=tuple(found.question.text for found, _, _ in rows)))
     weights = model.weigh(prompt, [(lead, answer) for _, lead, answer in rows])
     drafts = [replace(found, weight=weight) for (found, _, _), weight in zip(rows, weights, strict=True)]
     for kind in KINDS:
         yield [found for found in drafts if found.question.kind == kind]
+
+
+def probable(drafts: Sequence[Draft], text: str, themes: Sequence[Theme], encode: Encode) -> list[Draft]:
+    """Return the weighed drafts that probably fit behind their quotations, best first, none saying what another does."""
+    quotes = [draft.question.evidence.of(text) if draft.question.evidence else "" for draft in drafts]
+    said = list(dict.fromkeys([*quotes, *(draft.words for draft in drafts)]))
+    vectors = dict(zip(said, encode(said), strict=True))
+    pairs = zip(drafts, quotes, strict=True)
+    near = [float(vectors[draft.words] @ vectors[quote]) for draft, quote in pairs]
+    scores = {theme.id: theme.score for theme in themes}
+    places = verify.fitting(
+        [draft.weight for draft in drafts if draft.weight],
+        near,
+        [draft.worth for draft in drafts],
+        [scores.get(draft.question.theme or "", 0.0) for draft in drafts],
+    )
+    return apart([drafts[place] for place in places])
+
+
+def nearest(drafts: Sequence[Draft], text: str, themes: Sequence[Theme], encode: Encode) -> list[Draft]:
+    """Return the drafts near to what shows the themes, nearest first."""
+    evidence = encode([span.of(text) for theme in themes for span in theme.evidence])
+    vectors = encode([draft.question.text for draft in drafts])
+    return [drafts[place] for place in verify.order(vectors, evidence)]
 
 
 def apart(drafts: Sequence[Draft]) -> list[Draft]:

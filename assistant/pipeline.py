@@ -22,7 +22,6 @@ from assistant.domain import (
     Report,
     SafetyFinding,
     Span,
-    Theme,
     ThemeReading,
 )
 from assistant.drafting import Draft
@@ -154,33 +153,15 @@ class Pipeline:
             return verify.check(text, draft.question, self.bank.texts, self.knowledge.vocabulary)
 
         def rank(drafts: Sequence[Draft]) -> list[Draft]:
-            weighed = all(item.weight for item in drafts)
-            return self._fitting(drafts, text, themes) if weighed else self._nearest(drafts, text, themes)
+            order = drafting.probable if all(item.weight for item in drafts) else drafting.nearest
+            return order(drafts, text, themes, self.embedder.encode)
 
         yield from drafting.draft(
             self.model, themes, text, report.passages, seed,
             finding=report.safety, check=check, rank=rank, cases=self.cases.near,
             describe={theme.id: theme.means for theme in self.knowledge.themes.values()},
-            on_prompt=on_prompt)  # fmt: skip
-
-    def _fitting(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
-        """Return the drafts that probably fit behind their quotations, best first, none saying what another does."""
-        quotes = [item.question.evidence.of(text) if item.question.evidence else "" for item in drafts]
-        said = list(dict.fromkeys([*quotes, *(item.words for item in drafts)]))
-        vectors = dict(zip(said, self.embedder.encode(said), strict=True))
-        pairs = zip(drafts, quotes, strict=True)
-        near = [float(vectors[item.words] @ vectors[quote]) for item, quote in pairs]
-        weights = [item.weight for item in drafts if item.weight]
-        scores = {theme.id: theme.score for theme in themes}
-        sure = [scores.get(item.question.theme or "", 0.0) for item in drafts]
-        worth = [item.worth for item in drafts]
-        return drafting.apart([drafts[place] for place in verify.fitting(weights, near, worth, sure)])
-
-    def _nearest(self, drafts: Sequence[Draft], text: str, themes: Sequence[Theme]) -> list[Draft]:
-        """Return the drafts near to what shows the themes, nearest first."""
-        evidence = self.embedder.encode([span.of(text) for theme in themes for span in theme.evidence])
-        vectors = self.embedder.encode([item.question.text for item in drafts])
-        return [drafts[place] for place in verify.order(vectors, evidence)]
+            on_prompt=on_prompt,
+        )  # fmt: skip
 
     def draft_reflection(self, owner: str, reflection: str) -> Iterator[list[dict[str, Any]]]:
         """Yield the model's questions for a stored report, a longer list each time, stored as they come.

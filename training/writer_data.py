@@ -95,14 +95,12 @@ def judged() -> tuple[list[Example], list[Example]]:
     return parts
 
 
-def cases(left_out: Collection[str] = ()) -> list[dict[str, Any]]:
+def cases() -> list[dict[str, Any]]:
     """Return what the application asks with: quotations by theme, and the questions that may follow others like them.
 
-    A question stands behind the quotation it was written for and behind those where people found it usable. What was
-    judged of the texts ``left_out`` does not count.
+    A question stands behind the quotation it was written for and behind those where people found it usable.
     """
-    judged = [row for row in _rows(JUDGED) if row["id"] not in left_out]
-    valued = worth(left_out)
+    valued = worth()
     known = {(row["theme"], row["kind"], row["question"]) for row in _rows(WIDE)}
     found: dict[tuple[str, str, str, str], None] = {}
     for row in _rows(QUOTED):
@@ -110,7 +108,7 @@ def cases(left_out: Collection[str] = ()) -> list[dict[str, Any]]:
             if reusable(row, kind):
                 known.add((row["theme"], kind, row[kind]))
                 found[row["theme"], row["quote"], kind, row[kind]] = None
-    for row in judged:
+    for row in _rows(JUDGED):
         if row["usable"] and (row["theme"], row["kind"], row["question"]) in known:
             found[row["theme"], row["quote"], row["kind"], row["question"]] = None
     return [

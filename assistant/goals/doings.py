@@ -24,7 +24,6 @@ class Doing:
     note: str
     once: bool = False
     concrete: bool = False
-    fits: bool = True  # false where nothing was known but the form of the aim
 
 
 class Doings:
@@ -107,7 +106,7 @@ class Doings:
         text = _PLACE.sub(lambda place: str(places[place.group(1)]), str(entry["do"]))
         return Doing(
             entry["id"], text, str(entry["step"]), str(entry.get("note", self._note)), "once" in entry,
-            "concrete" in entry, entry["id"] != "generic",
+            "concrete" in entry,
         )  # fmt: skip
 
     def _setting(self, goal: str, context: str) -> str:

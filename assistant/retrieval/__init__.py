@@ -20,10 +20,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from assistant.domain import EarlierMatch, Passage, PassageMatch, SafetyFinding, Span, ThemeReading
-from assistant.embedding import Vectors
+from assistant.embedding import Encode, Vectors
 from assistant.errors import ModelError
 from assistant.lexical import WordIndex
-from assistant.retrieval.vectors import Encode, VectorIndex
+from assistant.retrieval.vectors import VectorIndex
 
 Scores = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

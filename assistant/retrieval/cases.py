@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant.domain import KINDS, Case, QuestionKind
-from assistant.retrieval.vectors import Encode, VectorIndex
+from assistant.embedding import Encode
+from assistant.retrieval.vectors import VectorIndex
 
 WORTH = 0.3  # what a unit of worth counts beside the cosine of two quotations
 
@@ -16,9 +17,13 @@ class CaseIndex:
 
     def __init__(self, cases: Sequence[Case], encode: Encode, model: str, folder: Path) -> None:
         """``encode`` and ``model`` (its hash) make the vectors, kept under ``folder`` for the next start."""
-        self._cases = list(cases)
+        # Many questions stand behind one quotation, which is kept once.
+        self._places = {quote: at for at, quote in enumerate(dict.fromkeys(case.quote for case in cases))}
+        self._by_theme: dict[str, list[Case]] = {}
+        for case in cases:
+            self._by_theme.setdefault(case.theme, []).append(case)
         self._encode = encode
-        self._index = VectorIndex([case.quote for case in self._cases], encode, model, folder, "cases")
+        self._index = VectorIndex(list(self._places), encode, model, folder, "cases")
         self.path = self._index.path
 
     def refresh(self) -> int:
@@ -31,13 +36,12 @@ class CaseIndex:
 
         Each question comes once, with the quotation that is nearest of those it was asked behind.
         """
-        rows = [at for at, case in enumerate(self._cases) if case.theme == theme]
-        if not rows:
-            return {kind: [] for kind in KINDS}
-        near = (self._index.vectors[rows] @ self._encode([quote])[0]).tolist()
-        fit = {at: cosine + WORTH * self._cases[at].worth for at, cosine in zip(rows, near, strict=True)}
         best: dict[QuestionKind, dict[str, Case]] = {kind: {} for kind in KINDS}
-        for at in sorted(fit, key=lambda at: -fit[at]):
-            case = self._cases[at]
-            best[case.kind].setdefault(case.question, case)
+        cases = self._by_theme.get(theme, [])
+        if cases:
+            vectors = self._index.vectors[[self._places[case.quote] for case in cases]]
+            near = (vectors @ self._encode([quote])[0]).tolist()
+            fit = [cosine + WORTH * case.worth for cosine, case in zip(near, cases, strict=True)]
+            for at in sorted(range(len(cases)), key=lambda at: -fit[at]):
+                best[cases[at].kind].setdefault(cases[at].question, cases[at])
         return {kind: list(found.values())[:count] for kind, found in best.items()}

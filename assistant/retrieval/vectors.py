@@ -6,15 +6,13 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from assistant.embedding import Vectors
-
-Encode = Callable[[Sequence[str]], Vectors]
+from assistant.embedding import Encode, Vectors
 
 
 class VectorIndex:
