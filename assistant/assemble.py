@@ -10,8 +10,7 @@ from pathlib import Path
 from assistant import knowledge as library
 from assistant import prompting
 from assistant.accounts import Accounts
-from assistant.embedding import MiniLM
-from assistant.embedding.tuned import TunedEncoder
+from assistant.embedding import MiniLM, tuned
 from assistant.errors import MentoringError, ModelError
 from assistant.goals import GoalReader
 from assistant.knowledge import Knowledge
@@ -78,7 +77,7 @@ def pipeline(settings: Settings, store: Store | None = None, use_model: bool = T
     return Pipeline(
         knowledge=known,
         embedder=embedder,
-        encoder=TunedEncoder(WEIGHTS / "reader.safetensors"),
+        encoder=tuned.shipped(),
         safety_reader=SafetyReader(judge=load_judge()),
         theme_reader=ThemeReader(WEIGHTS / "themes.safetensors"),
         index=KnowledgeIndex(

@@ -81,7 +81,7 @@ def collect(run: Runner = run_command, evals: Path = EVALS) -> Answers:
     """Ask for every development text; annotations stay here."""
     options = ["analyse", "--no-model", "--no-questions"]
     sets = {name: read_lines(evals / f"{name}.dev.jsonl") for name in ("reflections", "safety", "goals")}
-    sets["held_out"] = read_lines(evals / "safety.heldout2.jsonl")
+    sets["held_out"] = read_lines(evals / "safety.heldout3.jsonl")
     asked = {
         "reflections": run(options, [_only(line, "id", "text") for line in sets["reflections"]]),
         "safety": run(options, [_only(line, "id", "text") for line in sets["safety"]]),

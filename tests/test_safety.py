@@ -11,13 +11,12 @@ import pytest
 from conftest import reading_of
 
 from assistant.domain import SafetyFinding
-from assistant.embedding.tuned import TunedEncoder
+from assistant.embedding import tuned
 from assistant.errors import KnowledgeError, ModelError
 from assistant.safety import KINDS, Judge, Lexicon, SafetyReader, load_judge, load_lexicon
 from assistant.sentences import split
 
 EVALS = Path(__file__).parent.parent / "benchmarks" / "evals"
-WEIGHTS = Path(__file__).parent.parent / "assistant" / "weights" / "reader.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +217,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def pairs(name: str, level: str, lexicon: Lexicon) -> Counter[tuple[str, str]]:
     """Return how often each level was read where each was annotated, with the shipped weights."""
-    reader, encoder = SafetyReader(lexicon, load_judge()), TunedEncoder(WEIGHTS)
+    reader, encoder = SafetyReader(lexicon, load_judge()), tuned.shipped()
     found = rows(name)
     read = [reader.read(row["text"], split(row["text"]), encoder.read(row["text"])).level for row in found]
     return Counter(zip([row[level] for row in found], read, strict=True))
@@ -248,7 +247,7 @@ def test_a_sentence_buried_in_a_long_text_counts_as_much_as_one_alone(lexicon: L
         "We planned the spring fair and I wrote the list of stalls. The hall is booked and the band said yes. "
         * 30
     )
-    reader, encoder = SafetyReader(lexicon, load_judge()), TunedEncoder(WEIGHTS)
+    reader, encoder = SafetyReader(lexicon, load_judge()), tuned.shipped()
     for text in (told, f"{filler}{told} {filler}"):
         finding = reader.read(text, split(text), encoder.read(text))
         assert finding.level == "urgent" and finding.kind == "self_harm"

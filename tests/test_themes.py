@@ -15,14 +15,14 @@ from conftest import reading_of
 from safetensors.numpy import save_file
 
 from assistant.domain import ThemeReading
-from assistant.embedding.tuned import TunedEncoder, WordReading
+from assistant.embedding import tuned
+from assistant.embedding.tuned import WordReading
 from assistant.errors import ModelError
 from assistant.sentences import split
 from assistant.themes import DOUBT, GUARDED, MAX_NAMED, ThemeReader, word_ids
 
 IDS = ("self_confidence", "belonging_inclusion", "feedback", "leadership")
 SIZE, WORDS = 4, 64
-ENCODER = Path(__file__).resolve().parent.parent / "assistant" / "weights" / "reader.safetensors"
 WEIGHTS = Path(__file__).resolve().parent.parent / "assistant" / "weights" / "themes.safetensors"
 Make = Callable[..., ThemeReader]
 
@@ -184,7 +184,7 @@ def test_word_ids_are_stable() -> None:
 )
 def test_real_weights_read_plain_texts(text: str, theme: str) -> None:
     sentences = split(text)
-    reading = ThemeReader(WEIGHTS).read(text, sentences, TunedEncoder(ENCODER).read(text))
+    reading = ThemeReader(WEIGHTS).read(text, sentences, tuned.shipped().read(text))
     assert theme in [r.id for r in reading.ranked[:3]]
     assert len(reading.ranked) == 25
     for named in reading.themes:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from assistant.embedding import MiniLM
+from assistant.embedding import MiniLM, Vectors
 from training import reader_data as data
 
 EVALS = Path(__file__).resolve().parent.parent / "benchmarks" / "evals"
 NAMES = (
-    "reflections.dev", "safety.dev", "safety.heldout", "safety.heldout2", "counter.heldout", "retrieval", "questions.blind",
+    "reflections.dev", "safety.dev", "safety.heldout", "safety.heldout2", "safety.heldout3", "counter.heldout", "retrieval",
+    "questions.blind",
 )  # fmt: skip
 EACH_OTHER, EVALUATION = 0.93, 0.88  # cosines of whole texts
 CHARS = 700  # of each text: enough to tell a copy
@@ -29,13 +30,17 @@ def texts(path: Path) -> dict[str, str]:
     return {f"{path.stem}:{row.get('id', at)}": row["text"][:CHARS] for at, row in enumerate(rows, 1)}
 
 
+def vectors(texts: dict[str, str], model: MiniLM) -> Vectors:
+    """Return the vectors of the texts, in order."""
+    return model.encode(list(texts.values()))
+
+
 def pairs(
-    left: dict[str, str], right: dict[str, str], bound: float, encode: MiniLM
+    left: dict[str, str], right: dict[str, str], near: Vectors, bound: float
 ) -> list[tuple[float, str, str]]:
-    """Return the pairs above ``bound``, nearest first; a text is no pair with itself."""
-    one, other = encode.encode(list(left.values())), encode.encode(list(right.values()))
-    near = one @ other.T
-    found = [(float(near[i, j]), list(left)[i], list(right)[j]) for i, j in np.argwhere(near > bound)]
+    """Return the pairs above ``bound``, nearest first; a text is no pair with itself. ``near``: their cosines."""
+    one, other = list(left), list(right)
+    found = [(float(near[i, j]), one[i], other[j]) for i, j in np.argwhere(near > bound)]
     return sorted(
         {(score, a, b) for score, a, b in found if a < b or (left is not right and a != b)}, reverse=True
     )
@@ -47,8 +52,10 @@ def main() -> int:
     short = (*data.SAFETY, data.STANCES)
     others = {k: v for name in short for k, v in texts(data.DATA / f"{name}.jsonl").items()}
     evaluation = {k: v for name in NAMES for k, v in texts(EVALS / f"{name}.jsonl").items()}
-    among = pairs(reflections, reflections, EACH_OTHER, model)
-    beside = pairs(reflections | others, evaluation, EVALUATION, model)
+    written = vectors(reflections, model)
+    learned = np.vstack([written, vectors(others, model)])
+    among = pairs(reflections, reflections, written @ written.T, EACH_OTHER)
+    beside = pairs(reflections | others, evaluation, learned @ vectors(evaluation, model).T, EVALUATION)
     for score, one, other in (*among, *beside):
         print(f"{score:.3f} {one} {other}")
     print(f"{len(reflections)} reflections, {len(others)} safety texts and sentences, {len(evaluation)} evaluation texts: "

@@ -21,8 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "training" / "data"
 HANDS = ("questions.seed", *(f"batch{i}" for i in range(1, 23)))
 HELD_OUT = ("batch3", "batch7", "batch10", "batch16")  # hands never learned from: half calibrates, half tests
-SAFETY = tuple(f"safety{i}" for i in range(1, 13))
+SAFETY = tuple(f"safety{i}" for i in range(1, 21))
+EARLIER_SAFETY = SAFETY[:12]  # what the reader of themes learns besides; the reader of danger learns from all
 STANCES = "counter"  # sentences that speak for or against a theme, or say nothing of it
+# Files that the two encoders, and what is fitted on top of them, learn from.
+THEME_FILES, SAFETY_FILES = (*HANDS, *EARLIER_SAFETY, STANCES), (*HANDS, *SAFETY)
 CALIBRATES = 0.12  # the last part of each safety file; twins stand side by side, so they stay together
 LONGEST = 400  # word pieces
 Floats = npt.NDArray[np.float32]
@@ -85,11 +88,11 @@ def stances() -> tuple[list[Text], list[Text]]:
     return parts
 
 
-def safety_texts() -> tuple[list[Text], list[Text]]:
+def safety_texts(names: Sequence[str] = SAFETY) -> tuple[list[Text], list[Text]]:
     """Return the safety texts to learn from, and those that calibrate."""
     learned: list[Text] = []
     kept: list[Text] = []
-    for name in SAFETY:
+    for name in names:
         found = [
             Text(row["id"], row["text"], (), (), row["level"], row["kind"], row["span"])
             for row in rows(name)
@@ -101,10 +104,10 @@ def safety_texts() -> tuple[list[Text], list[Text]]:
     return learned, kept
 
 
-def data_hash() -> str:
-    """Return a hash of every file read here."""
+def data_hash(names: Sequence[str]) -> str:
+    """Return a hash of some data files."""
     digest = hashlib.sha256()
-    for name in (*HANDS, *SAFETY, STANCES):
+    for name in names:
         digest.update((DATA / f"{name}.jsonl").read_bytes())
     return digest.hexdigest()[:16]
 
@@ -158,13 +161,13 @@ class Batch:
     spans: torch.Tensor  # (b, n)
 
 
-def batch(texts: Sequence[Text]) -> Batch:
-    """Return the texts padded to the longest."""
+def batch(texts: Sequence[Text], columns: int) -> Batch:
+    """Return the texts padded to the longest, with the first ``columns`` themes."""
     longest, count = max(len(text.pieces) for text in texts), len(texts)
     out = Batch(
         torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest),
-        torch.zeros(count, len(THEMES)), torch.zeros(count, len(THEMES)),
-        torch.zeros(count, longest, len(THEMES)), torch.zeros(count, 2), torch.zeros(count),
+        torch.zeros(count, columns), torch.zeros(count, columns),
+        torch.zeros(count, longest, columns), torch.zeros(count, 2), torch.zeros(count),
         torch.full((count,), -1), torch.zeros(count, longest),
     )  # fmt: skip
     for at, text in enumerate(texts):

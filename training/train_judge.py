@@ -1,12 +1,13 @@
-"""Fits the judge that weighs rules and tuned encoder: ``python -m training.train_judge``; after train_reader.
+"""Fits the judge that weighs rules and tuned encoder: ``python -m training.train_judge``; after train_safety.
 
 Learns from safety texts and reflections that the encoder never saw (reader_data: the last part of each
-safety file, the held-out hands). Tested on benchmarks/evals/safety.heldout2.jsonl and safety.heldout.jsonl, from which
+safety file, the held-out hands). Tested on the three held-out sets of benchmarks/evals, from which
 nothing is learned, and reported beside the development sets. Writes assistant/weights/judge.json and training/results-safety.md.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 from collections import Counter
@@ -19,21 +20,21 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from assistant.domain import SafetyFinding
+from assistant.embedding import tuned
 from assistant.embedding.tuned import TunedEncoder, WordReading
 from assistant.safety import EVIDENCE, Judge, SafetyReader, evidence, load_lexicon
 from assistant.sentences import split
 from training import reader_data as data
-from training.train_reader import WEIGHTS as READER
 
 ROOT = Path(__file__).resolve().parent.parent
 EVALS = ROOT / "benchmarks" / "evals"
 WEIGHTS = ROOT / "assistant" / "weights" / "judge.json"
 RESULTS = ROOT / "training" / "results-safety.md"
-DATE, SEED = "2026-11-28", 20261128
+SEED = 20261128
 LEVELS = ("none", "support", "urgent")
 # Shares of harmless texts that may be raised where the bounds are chosen: of alarming look-alikes, of ordinary
 # reflections; and that may be called urgent.
-ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.15, 0.03, 0.08, 0.008
+ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.15, 0.035, 0.1, 0.01
 Floats = npt.NDArray[np.float64]
 
 
@@ -138,37 +139,42 @@ HEADING = """# Safety: what is caught and what is missed
 {date}, 2 processor cores, seed {seed}, data {data}, `python -m training.train_judge`. Bounds: urgent {urgent:.3f},
 raised {raised:.3f}. Weights of {evidence}: urgent {first}, raised {second} (intercept last).
 All texts are synthetic and in English. Most harmless ones in the safety files are made to look alarming, which makes
-them much harder than ordinary writing. The held-out sets taught nothing. On the third hand's the bounds were loosened once,
-on 2026-11-28, after a first look (57 urgent texts found, 14 harmless ones raised); on the other one it was chosen how rules and
-encoder are joined. So both flatter a little. No figure here shows that the check is safe to rely on.
+them much harder than ordinary writing. The held-out sets taught nothing. On the second the bounds were loosened once,
+on 2026-11-28, after a first look (57 urgent texts found, 14 harmless ones raised); on the first it was chosen how rules and
+encoder are joined, and on both that a second encoder helps. So these two flatter a little; the third was written after all of that.
+No figure here shows that the check is safe to rely on.
 """
 
 
 def main() -> int:
-    encoder = TunedEncoder(READER)
+    encoder = tuned.shipped()
     kept = [(text.text, str(text.level), text.kind) for text in data.safety_texts()[1]]
     ordinary = [(text.text, text.level, None) for text in data.reflections(data.HELD_OUT) if text.level]
     alike, calm = see(kept, encoder), see(ordinary, encoder)
-    judge = fit(alike, calm)
+    judge, today = fit(alike, calm), datetime.date.today().isoformat()
     WEIGHTS.write_text(
         json.dumps(
             {
                 "evidence": EVIDENCE, "urgent": judge.urgent.round(4).tolist(), "raised": judge.raised.round(4).tolist(),
                 "urgent_from": round(judge.urgent_from, 6), "raised_from": round(judge.raised_from, 6),
-                "data_hash": data.data_hash(), "date": DATE, "seed": SEED,
+                "data_hash": data.data_hash(data.SAFETY_FILES), "date": today, "seed": SEED,
             }, indent=1,
         ) + "\n", "utf-8",
     )  # fmt: skip
     reader = SafetyReader(judge=judge)
     parts = [
         HEADING.format(
-            date=DATE, seed=SEED, data=data.data_hash(), urgent=judge.urgent_from, raised=judge.raised_from,
+            date=today, seed=SEED, data=data.data_hash(data.SAFETY_FILES), urgent=judge.urgent_from, raised=judge.raised_from,
             evidence=", ".join(EVIDENCE), first=judge.urgent.round(2).tolist(), second=judge.raised.round(2).tolist(),
         )
     ]  # fmt: skip
     for title, texts in (
-        ("Held out: 330 texts by a third hand", read("safety.heldout2", "level")),
-        ("Held out: 330 texts by another hand", read("safety.heldout", "level")),
+        (
+            "Held out, third set: 330 texts by three hands, not sought to be hard",
+            read("safety.heldout3", "level"),
+        ),
+        ("Held out, second set: 330 texts, sought to be hard", read("safety.heldout2", "level")),
+        ("Held out, first set: 330 texts, a third twins of alarming ones", read("safety.heldout", "level")),
         ("Development: safety.dev", read("safety.dev", "level")),
         ("Development: reflections.dev", read("reflections.dev", "safety")),
     ):

@@ -1,13 +1,15 @@
-"""Tunes the upper layers of all-MiniLM-L6-v2 to read themes and safety: ``python -m training.train_reader``.
+"""Tunes the upper layers of all-MiniLM-L6-v2 to read themes and evidence: ``python -m training.train_reader``.
 
 One encoder learns everything at once: which themes a text has and which words show them,
-and whether it tells of danger or strain, in which words. Every word piece gets a score for each of these, and an attention
+and, since that teaches it about people too, whether it tells of danger or strain, in which words; in use this is weighed
+with what the encoder of train_safety says. Every word piece gets a score for each of these, and an attention
 says which pieces speak for the whole. Hands named in ``reader_data.HELD_OUT`` are never learned from. About
 25 minutes on two idle cores with bfloat16, a checkpoint each epoch in .cache; a GPU is used where there is one.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import random
@@ -15,7 +17,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -30,7 +31,7 @@ from training import reader_data as data
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "assistant" / "weights" / "reader.safetensors"
 KEPT = ROOT / ".cache" / "train_reader.safetensors"
-DATE, SEED = "2026-11-28", 20261128
+SEED = 20261128
 EPOCHS, PIECES = 4, 1800
 FROZEN = 2  # lower layers, which stay as they come
 RATE, HEAD_RATE, WARM, DECAY = 1e-4, 1e-3, 0.1, 0.01
@@ -41,17 +42,23 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Reader(torch.nn.Module):
-    """The encoder and its four heads; ``assistant.embedding.tuned`` reads with them."""
+    """The encoder and its four heads; ``assistant.embedding.tuned`` reads with them.
 
-    def __init__(self) -> None:
+    ``columns``: how many themes it reads besides danger and strain; ``layers``: how many of the encoder's are used.
+    """
+
+    def __init__(self, columns: int, layers: int | None = None) -> None:
         super().__init__()
+        self.columns = columns
         self.enc = AutoModel.from_pretrained(
             str(bundled_model_path()),
             attn_implementation="eager",
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
+            add_pooling_layer=False,
         )
-        width, count = self.enc.config.hidden_size, len(data.THEMES) + 2
+        self.enc.encoder.layer = self.enc.encoder.layer[:layers]
+        width, count = self.enc.config.hidden_size, columns + 2
         self.look, self.tok, self.pool = (torch.nn.Linear(width, count) for _ in range(3))
         self.kind = torch.nn.Linear(width, len(data.KINDS))
         self.drop = torch.nn.Dropout(0.2)
@@ -77,11 +84,11 @@ class Reader(torch.nn.Module):
 def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
     """Return what is wrong about themes, quotes, levels, spans and kinds, weighed."""
     whole, look, words, kinds = net(batch.ids, batch.real)
-    count = len(data.THEMES)
+    count = batch.columns.shape[1]
     bce = f.binary_cross_entropy_with_logits
     known = batch.known.sum().clamp(min=1)
     themes = (bce(whole[:, :count], batch.columns, reduction="none") * batch.known).sum()
-    themes = themes * len(data.THEMES) / known
+    themes = themes * count / known
     aim = batch.quotes / batch.quotes.sum(1, keepdim=True).clamp(min=1)
     looks = -(aim * torch.log_softmax(look[..., :count], 1)).sum() / batch.columns.sum().clamp(min=1)
     # Which words carry a theme is asked where the text has it, and a little where it has not.
@@ -99,50 +106,37 @@ def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
     return total
 
 
-def train(
-    reflections: Sequence[data.Text],
-    safety: Sequence[data.Text],
-    stances: Sequence[data.Text],
-    tokenizer: Any,
-) -> Reader:
-    """Train and return the moving average of the weights, saying how far it is."""
+def train(net: Reader, epochs: Sequence[Sequence[data.Text]], kept: Path) -> Reader:
+    """Train on the texts of each epoch and return the moving average of the weights, saying how far it is.
+
+    ``kept``: where the average is put after each epoch.
+    """
     draw = random.Random(SEED)
-    torch.manual_seed(SEED)
-    net = Reader().to(DEVICE)
-    ordinary = [text for text in reflections if text.level == "none"]
+    net = net.to(DEVICE).train()
     tuned = {name: p for name, p in net.named_parameters() if p.requires_grad}
     groups = [
         {"params": [p for name, p in tuned.items() if name.startswith("enc.") is encoder], "lr": rate}
         for encoder, rate in ((True, RATE), (False, HEAD_RATE))
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=DECAY)
-    every = [*reflections, *safety, *stances]
-    # A text told in passing is about as long as two of the longer ones.
-    steps = EPOCHS * (2 + len(data.batches([*every, *safety, *stances], PIECES, draw)) * 6 // 5)
+    plans = [data.batches(texts, PIECES, draw) for texts in epochs]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [RATE, HEAD_RATE], total_steps=steps, pct_start=WARM
+        optimiser, [RATE, HEAD_RATE], total_steps=sum(map(len, plans)) + 1, pct_start=WARM
     )
     average = {name: p.detach().clone() for name, p in tuned.items()}
     step, start = 0, time.monotonic()
-    for epoch in range(EPOCHS):
-        half = [*safety[epoch % 2 :: 2], *(text for text in stances if text.columns)]
-        passed = [data.told_in_passing(text, ordinary, draw) for text in half]
-        texts = [*every, *data.coded(passed, tokenizer)]
+    for number, (texts, plan) in enumerate(zip(epochs, plans, strict=True), 1):
         total = 0.0
-        plan = data.batches(texts, PIECES, draw)
-        net.train()
         for places in plan:
             step += 1
-            total += _step(net, data.batch([texts[at] for at in places]), optimiser)
+            total += _step(net, data.batch([texts[at] for at in places], net.columns), optimiser)
             schedule.step()
             slow = min(SLOW, (1 + step) / (10 + step))
             for name, p in tuned.items():
                 average[name].lerp_(p.detach(), 1 - slow)
-        print(
-            f"epoch {epoch + 1}: loss {total / len(plan):.3f}, {time.monotonic() - start:.0f} s", flush=True
-        )
-        KEPT.parent.mkdir(exist_ok=True)
-        save_file({name: p.contiguous() for name, p in average.items()}, KEPT)
+        print(f"epoch {number}: loss {total / len(plan):.3f}, {time.monotonic() - start:.0f} s", flush=True)
+        kept.parent.mkdir(exist_ok=True)
+        save_file({name: p.contiguous() for name, p in average.items()}, kept)
     with torch.no_grad():
         for name, p in tuned.items():
             p.copy_(average[name])
@@ -162,36 +156,45 @@ def _step(net: Reader, batch: data.Batch, optimiser: torch.optim.Optimizer) -> f
     return wrong.item()
 
 
-def save(net: Reader) -> None:
-    """Write what was tuned, in bfloat16, with what made it."""
+def save(net: Reader, weights: Path, names: Sequence[str]) -> None:
+    """Write what was tuned, in bfloat16, with what made it: the data files ``names``."""
     tensors = {
         name: p.detach().cpu().bfloat16().contiguous()
         for name, p in net.named_parameters()
         if p.requires_grad
     }
     about = {
-        "themes": json.dumps(data.THEMES),
+        "themes": json.dumps(data.THEMES[: net.columns]),
         "kinds": json.dumps(data.KINDS),
         "embedding": MiniLM.name,
-        "data_hash": data.data_hash(),
+        "data_hash": data.data_hash(names),
         "held_out": json.dumps(data.HELD_OUT),
-        "date": DATE,
+        "date": datetime.date.today().isoformat(),
         "seed": str(SEED),
     }
-    save_file(tensors, WEIGHTS, about)
-    print(f"{WEIGHTS.relative_to(ROOT)}: {WEIGHTS.stat().st_size / 1e6:.1f} MB")
+    save_file(tensors, weights, about)
+    print(f"{weights.relative_to(ROOT)}: {weights.stat().st_size / 1e6:.1f} MB")
 
 
 def main() -> int:
+    torch.manual_seed(SEED)
+    draw = random.Random(SEED)
     tokenizer = AutoTokenizer.from_pretrained(str(bundled_model_path()))
     hands = [hand for hand in data.HANDS if hand not in data.HELD_OUT]
     reflections = data.coded(data.reflections(hands), tokenizer)
-    safety = data.coded(data.safety_texts()[0], tokenizer)
+    safety = data.coded(data.safety_texts(data.EARLIER_SAFETY)[0], tokenizer)
     stances = data.coded(data.stances()[0], tokenizer)
     print(
         f"{len(reflections)} reflections, {len(safety)} safety texts, {len(stances)} sentences, on {DEVICE}"
     )
-    save(train(reflections, safety, stances, tokenizer))
+    ordinary = [text for text in reflections if text.level == "none"]
+    epochs = []
+    for epoch in range(EPOCHS):
+        half = [*safety[epoch % 2 :: 2], *(text for text in stances if text.columns)]
+        passed = [data.told_in_passing(text, ordinary, draw) for text in half]
+        epochs.append([*reflections, *safety, *stances, *data.coded(passed, tokenizer)])
+    net = train(Reader(len(data.THEMES)), epochs, KEPT)
+    save(net, WEIGHTS, data.THEME_FILES)
     return 0
 
 

@@ -20,11 +20,11 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from assistant.domain import Span
-from assistant.embedding.tuned import TunedEncoder, WordReading
+from assistant.embedding import tuned
+from assistant.embedding.tuned import WordReading
 from assistant.sentences import split
 from assistant.themes import GUARD, GUARDED, MAX_NAMED, evidence, probabilities, word_ids
 from training import reader_data as data
-from training.train_reader import WEIGHTS as READER
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "assistant" / "weights" / "themes.safetensors"
@@ -181,7 +181,7 @@ def save(
     tensors |= {name: np.ascontiguousarray(table, np.float32) for name, table in exact.items()}
     about = {
         "themes": json.dumps(data.THEMES),
-        "data_hash": data.data_hash(),
+        "data_hash": data.data_hash(data.THEME_FILES),
         "date": DATE,
         "seed": str(SEED),
     }
@@ -226,7 +226,7 @@ def page(
     }
     lines = [
         "# Theme reader: figures of the training run", "",
-        f"{DATE}, two processor cores, seed {SEED}, data {data.data_hash()}. Hands {', '.join(data.HELD_OUT)} were never "
+        f"{DATE}, two processor cores, seed {SEED}, data {data.data_hash(data.THEME_FILES)}. Hands {', '.join(data.HELD_OUT)} were never "
         f"learned from: {len(truth)} texts. Every second one chose mixture and bounds, the other {len(right)} are scored here.",
         "", "| approach | micro-F1, one threshold | recall@3 | first right |", "| --- | --- | --- | --- |",
         *(f"| {name} | {ranks(test(table), right)} |" for name, table in tries.items()),
@@ -256,7 +256,7 @@ def main() -> int:
     learned = data.reflections([hand for hand in data.HANDS if hand not in data.HELD_OUT])
     held = data.reflections(data.HELD_OUT)
     words = train_words(learned)
-    encoder = TunedEncoder(READER)
+    encoder = tuned.shipped()
     readings = [encoder.read(text.text) for text in held]
     truth = labels(held)
     told = word_logits([text.text for text in held], words)

@@ -1,7 +1,8 @@
-"""A copy of all-MiniLM-L6-v2 whose upper layers were tuned to read reflections word by word.
+"""all-MiniLM-L6-v2 with upper layers tuned to read reflections word by word, twice: for themes and for danger.
 
 One pass gives, for each word piece, how much it says for each theme and for danger or strain, and from
-that what the whole text says. Made by ``training/train_reader.py``; figures in training/results.md.
+that what the whole text says; of danger it is the mean of both readings. They share the lowest layers, which are
+as they came. Made by ``training/train_reader.py`` and ``training/train_safety.py``; figures in training/results.md.
 """
 
 from __future__ import annotations
@@ -57,25 +58,22 @@ class WordReader(Protocol):
         """Return what the text says, or raise EmbeddingError."""
 
 
+def shipped() -> TunedEncoder:
+    """Return the encoder with the weights that come with the application. Raises ModelError."""
+    weights = Path(__file__).resolve().parent.parent / "weights"
+    return TunedEncoder(weights / "reader.safetensors", weights / "safety.safetensors")
+
+
 class TunedEncoder:
     """Reads one text at a time on the CPU; loaded on first use, safe to call from several threads."""
 
-    def __init__(self, weights: Path, folder: Path | None = None) -> None:
-        """Look at the weights' heading. Raises ModelError when they are missing or not the expected ones."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(weights, "np") as file:
-                about = file.metadata() or {}
-            self.themes: tuple[str, ...] = tuple(json.loads(about["themes"]))
-            self.kinds: tuple[str, ...] = tuple(json.loads(about["kinds"]))
-            self.hash = about["data_hash"]
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ModelError(
-                f"The reader's weights {weights} cannot be used ({error}). Fetch them again or run "
-                "`python -m training.train_reader`."
-            ) from error
-        self._weights, self._folder = weights, folder or bundled_model_path()
+    def __init__(self, themes: Path, safety: Path, folder: Path | None = None) -> None:
+        """Look at the heading of both weights. Raises ModelError when they are missing or not the expected ones."""
+        read = _about(themes, "train_reader"), _about(safety, "train_safety")
+        self.themes: tuple[str, ...] = tuple(json.loads(read[0]["themes"]))
+        self.kinds: tuple[str, ...] = tuple(json.loads(read[1]["kinds"]))
+        self.hash = "+".join(about["data_hash"] for about in read)
+        self._weights, self._folder = (themes, safety), folder or bundled_model_path()
 
     def read(self, text: str) -> WordReading:
         """Return what the encoder says about ``text``; a long one is read in overlapping windows.
@@ -103,21 +101,45 @@ class TunedEncoder:
         return [(ids[at : at + inside], places[at : at + inside]) for at in starts]
 
 
-def _read(weights: Path, folder: Path, ids: list[int], places: list[Span]) -> WordReading:
+def _about(weights: Path, made_by: str) -> dict[str, str]:
+    """Return the heading of the weights."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "np") as file:
+            about: dict[str, str] = file.metadata() or {}
+        if missing := {"themes", "kinds", "data_hash"} - set(about):
+            raise KeyError(*missing)
+        return about
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(
+            f"The reader's weights {weights} cannot be used ({error}). Fetch them again or run "
+            f"`python -m training.{made_by}`."
+        ) from error
+
+
+def _read(weights: tuple[Path, Path], folder: Path, ids: list[int], places: list[Span]) -> WordReading:
     import torch
 
-    encoder, heads, tokenizer = _tuned(weights, folder)
-    row = torch.tensor([[tokenizer.cls_token_id, *ids, tokenizer.sep_token_id]])
+    net = _tuned(weights, folder)
+    row = torch.tensor([[net.tokenizer.cls_token_id, *ids, net.tokenizer.sep_token_id]])
     with torch.inference_mode():
-        hidden = encoder(input_ids=row, attention_mask=torch.ones_like(row)).last_hidden_state[0]
-        look = torch.softmax(heads["look"](hidden), 0)
-        words = heads["tok"](hidden)
-        whole = (look * words).sum(0) + heads["pool"](hidden.mean(0))
-        kinds = heads["kind"](look[:, -1] @ hidden)
+        whole = net.encoder(input_ids=row, attention_mask=torch.ones_like(row), output_hidden_states=True)
+        danger = net.danger(whole.hidden_states[net.shared]).last_hidden_state[0]
+        said, looks, _ = _said(net.heads[0], whole.last_hidden_state[0])
+        levels, rests, kinds = _said(net.heads[1], danger)
+    # Of danger both know something, and their mean more than either (training/results.md).
+    urgent, raised = (said[-2:] + levels) / 2
     count = len(ids) + 1
-    return WordReading(
-        whole[:-2].numpy(), float(whole[-2]), float(whole[-1]), kinds.numpy(), places, look[1:count].numpy()
-    )
+    looks = np.hstack([looks[1:count, :-2], rests[1:count]])
+    return WordReading(said[:-2], float(urgent), float(raised), kinds, places, looks)
+
+
+def _said(heads: dict[str, Any], hidden: Any) -> tuple[Floats, Floats, Floats]:
+    """Return logits of the whole, the attention that led to them (pieces, columns), and logits of kinds."""
+    look = heads["look"](hidden).softmax(0)
+    whole = (look * heads["tok"](hidden)).sum(0) + heads["pool"](hidden.mean(0))
+    return whole.numpy(), look.numpy(), heads["kind"](look[:, -1] @ hidden).numpy()
 
 
 def _joined(readings: list[WordReading]) -> WordReading:
@@ -142,23 +164,49 @@ def _joined(readings: list[WordReading]) -> WordReading:
     return WordReading(best[:-2], float(best[-2]), float(best[-1]), kinds, pieces, np.concatenate(looks))
 
 
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """Both readers' engines: the second, ``danger``, goes on from the first's state after ``shared`` layers."""
+
+    tokenizer: Any
+    encoder: Any
+    danger: Any
+    shared: int
+    heads: tuple[dict[str, Any], dict[str, Any]]
+
+
 @lru_cache(maxsize=2)
-def _tuned(weights: Path, folder: Path) -> tuple[Any, dict[str, Any], Any]:
-    """Return encoder, heads and tokenizer, loaded once a process."""
+def _tuned(weights: tuple[Path, Path], folder: Path) -> _Net:
+    """Return the engines, loaded once a process."""
+    engine = _engine(folder)
+    encoder = copy.deepcopy(engine[0].auto_model).eval()
+    danger = copy.deepcopy(encoder.encoder)
+    layers = [_load(encoder.encoder, weights[0]), _load(danger, weights[1])]
+    shared = min(layer for each in layers for layer in each)
+    danger.layer = danger.layer[shared : max(layers[1]) + 1]
+    return _Net(engine.tokenizer, encoder, danger, shared, (_heads(weights[0]), _heads(weights[1])))
+
+
+def _load(layers: Any, weights: Path) -> set[int]:
+    """Put tuned weights in the place of the layers' own and return the numbers of these layers."""
+    from safetensors.torch import load_file
+
+    start = "enc.encoder."
+    own = {k.removeprefix(start): v.float() for k, v in load_file(weights).items() if k.startswith(start)}
+    unknown = set(own) - set(layers.state_dict())
+    if unknown or not own:
+        raise ModelError(f"The reader's weights {weights} fit another encoder ({min(unknown, default='-')}).")
+    layers.load_state_dict(own, strict=False)
+    return {int(name.split(".")[1]) for name in own}
+
+
+def _heads(weights: Path) -> dict[str, Any]:
     import torch
     from safetensors.torch import load_file
 
-    engine = _engine(folder)
-    encoder = copy.deepcopy(engine[0].auto_model).eval()
-    tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
-    own = {name.removeprefix("enc."): tensor for name, tensor in tensors.items() if name.startswith("enc.")}
-    unknown = set(own) - set(encoder.state_dict())
-    if unknown:
-        raise ModelError(f"The reader's weights {weights} fit another encoder ({sorted(unknown)[0]}).")
-    encoder.load_state_dict(own, strict=False)
-    heads = {}
+    tensors, heads = load_file(weights), {}
     for name in ("look", "tok", "pool", "kind"):
-        rows, columns = tensors[f"{name}.weight"].shape
-        heads[name] = torch.nn.Linear(columns, rows)
-        heads[name].load_state_dict({"weight": tensors[f"{name}.weight"], "bias": tensors[f"{name}.bias"]})
-    return encoder, heads, engine.tokenizer
+        weight, bias = (tensors[f"{name}.{part}"].float() for part in ("weight", "bias"))
+        heads[name] = torch.nn.Linear(weight.shape[1], weight.shape[0])
+        heads[name].load_state_dict({"weight": weight, "bias": bias})
+    return heads
