@@ -34,7 +34,7 @@ SEED = 20261128
 LEVELS = ("none", "support", "urgent")
 # Shares of harmless texts that may be raised where the bounds are chosen: of alarming look-alikes, of ordinary
 # reflections; and that may be called urgent.
-ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.15, 0.035, 0.1, 0.01
+ALIKE_RAISED, ORDINARY_RAISED, ALIKE_URGENT, ORDINARY_URGENT = 0.15, 0.03, 0.08, 0.008
 Floats = npt.NDArray[np.float64]
 
 

@@ -106,22 +106,22 @@ def loss(net: Reader, batch: data.Batch) -> torch.Tensor:
     return total
 
 
-def train(net: Reader, epochs: Sequence[Sequence[data.Text]], kept: Path) -> Reader:
+def train(net: Reader, epochs: Sequence[Sequence[data.Text]], kept: Path, slower: float = 1.0) -> Reader:
     """Train on the texts of each epoch and return the moving average of the weights, saying how far it is.
 
-    ``kept``: where the average is put after each epoch.
+    ``kept``: where the average is put after each epoch; ``slower``: share of the usual rates.
     """
     draw = random.Random(SEED)
     net = net.to(DEVICE).train()
     tuned = {name: p for name, p in net.named_parameters() if p.requires_grad}
     groups = [
         {"params": [p for name, p in tuned.items() if name.startswith("enc.") is encoder], "lr": rate}
-        for encoder, rate in ((True, RATE), (False, HEAD_RATE))
+        for encoder, rate in ((True, RATE * slower), (False, HEAD_RATE * slower))
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=DECAY)
     plans = [data.batches(texts, PIECES, draw) for texts in epochs]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [RATE, HEAD_RATE], total_steps=sum(map(len, plans)) + 1, pct_start=WARM
+        optimiser, [group["lr"] for group in groups], total_steps=sum(map(len, plans)) + 1, pct_start=WARM
     )
     average = {name: p.detach().clone() for name, p in tuned.items()}
     step, start = 0, time.monotonic()

@@ -22,7 +22,8 @@ from training import train_reader
 WEIGHTS = train_reader.ROOT / "assistant" / "weights" / "safety.safetensors"
 KEPT = train_reader.KEPT.with_stem("train_safety")
 EPOCHS, LAYERS = 5, 5
-ORDINARY = 5  # every fifth reflection is learned beside the safety texts, in each epoch others
+ORDINARY = 5  # every fifth reflection is learned beside the safety texts, in each epoch others, and
+SLOWER = 0.4  # in a last, slower epoch all: danger is often told in a terse voice, and not every terse voice tells of it
 
 
 def main() -> int:
@@ -36,10 +37,12 @@ def main() -> int:
     ordinary = [text for text in reflections if text.level == "none"]
     print(f"{len(safety)} safety texts, {len(reflections)} reflections, on {train_reader.DEVICE}")
     epochs = []
-    for epoch in range(EPOCHS):
+    for epoch in range(EPOCHS + 1):
         passed = [data.told_in_passing(text, ordinary, draw) for text in safety[epoch % 2 :: 2]]
-        epochs.append([*safety, *reflections[epoch % ORDINARY :: ORDINARY], *data.coded(passed, tokenizer)])
-    net = train_reader.train(train_reader.Reader(0, LAYERS), epochs, KEPT)
+        beside = reflections[epoch % ORDINARY :: ORDINARY] if epoch < EPOCHS else reflections
+        epochs.append([*safety, *beside, *data.coded(passed, tokenizer)])
+    net = train_reader.train(train_reader.Reader(0, LAYERS), epochs[:EPOCHS], KEPT)
+    net = train_reader.train(net, epochs[EPOCHS:], KEPT, SLOWER)
     train_reader.save(net, WEIGHTS, data.SAFETY_FILES)
     return 0
 

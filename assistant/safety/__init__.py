@@ -34,7 +34,7 @@ __all__ = [
 ]
 MAX_SPANS = 3  # more quotes make no notice clearer
 SHARE = 0.25  # of the attention that a second sentence must draw to be quoted too
-CAUTIOUS = 0.8  # probability needed where a guard of the rules holds for what was looked at
+CAUTIOUS = 0.85  # probability needed where a guard of the rules holds for what was looked at
 HARMLESS = ("figure", "past", "recovered", "subject", "technical", "portrayed")  # such guards
 EVIDENCE = ("encoder urgent", "encoder raised", "rule urgent", "hint", "rule support")
 
