@@ -2,7 +2,7 @@
 
 Beside 25 themes the reader of train_reader has little room for what is said between the lines; a copy that learns
 nothing else finds more (training/results.md). The same heads and loss, without themes. It
-uses five of the six layers and shares the two lowest, which stay as they come, with the other. About 25 minutes on two
+uses five of the six layers and shares the two lowest, which stay as they come, with the other. Half an hour on two
 idle cores. ``train_judge`` afterwards.
 """
 
