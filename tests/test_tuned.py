@@ -27,9 +27,26 @@ def test_missing_weights_are_named_with_what_makes_them(
 
 
 def test_weights_without_their_heading_are_refused(tmp_path: Path) -> None:
-    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "bare", {"themes": "[]", "kinds": "[]"})
-    with pytest.raises(ModelError, match="data_hash"):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "bare", {"themes": "[]"})
+    with pytest.raises(ModelError, match="kinds"):
         tuned.TunedEncoder(THEMES, tmp_path / "bare")
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "torn", {"themes": "[", "kinds": "["})
+    with pytest.raises(ModelError, match=r"torn.*train_safety"):
+        tuned.TunedEncoder(THEMES, tmp_path / "torn")
+
+
+def test_exchanged_weights_are_refused() -> None:
+    with pytest.raises(ModelError, match="no themes"):
+        tuned.TunedEncoder(SAFETY, THEMES)
+
+
+def test_the_hash_tells_weights_apart(tmp_path: Path) -> None:
+    with safe_open(SAFETY, "np") as file:
+        about = file.metadata()
+    for name, value in (("one", 0.0), ("other", 1.0)):
+        save_file({"a": np.full(1, value, np.float32)}, tmp_path / name, about)
+    hashes = {tuned.TunedEncoder(THEMES, tmp_path / name).hash for name in ("one", "other")}
+    assert len(hashes) == 2 and tuned.shipped().hash == tuned.shipped().hash
 
 
 @pytest.mark.models
@@ -43,25 +60,29 @@ def test_weights_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_shared_layers_change_nothing() -> None:
-    """The second reading goes on from the first's state; read from the start it must say the same."""
-    import torch
-    from safetensors.torch import load_file as load
-
+    """The second reading goes on from the first's state; each read apart, from the start, must say the same."""
     reading = tuned.shipped().read(TEXT)
-    net = tuned._tuned((THEMES, SAFETY), tuned.bundled_model_path())
-    assert 0 < net.shared < 6
-    alone = copy.deepcopy(tuned._engine(tuned.bundled_model_path())[0].auto_model).eval()
-    own = {k.removeprefix("enc."): v.float() for k, v in load(SAFETY).items() if k.startswith("enc.")}
-    alone.load_state_dict(own, strict=False)
-    alone.encoder.layer = alone.encoder.layer[: net.shared + len(net.danger.layer)]
-    with torch.inference_mode():
-        row = net.tokenizer(TEXT, return_tensors="pt")
-        said, looks, kinds = tuned._said(net.heads[1], alone(**row).last_hidden_state[0])
-        first, *_ = tuned._said(net.heads[0], net.encoder(**row).last_hidden_state[0])
+    first, *_ = read_apart(THEMES, layers=6)
+    said, looks, kinds = read_apart(SAFETY, layers=5)
     assert reading.urgent == pytest.approx((said[0] + first[-2]) / 2, abs=1e-4)
     assert reading.raised == pytest.approx((said[1] + first[-1]) / 2, abs=1e-4)
     assert np.allclose(reading.looks[:, -2:], looks[1:-1], atol=1e-5)
     assert np.allclose(reading.kinds, kinds, atol=1e-4) and np.allclose(reading.themes, first[:-2], atol=1e-4)
+
+
+def read_apart(weights: Path, layers: int) -> tuple[tuned.Floats, ...]:
+    """Return what one encoder says, alone and without sharing anything."""
+    import torch
+    from safetensors.torch import load_file
+
+    engine = tuned._engine(tuned.bundled_model_path())
+    alone = copy.deepcopy(engine[0].auto_model).eval()
+    own = {k.removeprefix("enc."): v.float() for k, v in load_file(weights).items() if k.startswith("enc.")}
+    assert not alone.load_state_dict(own, strict=False).unexpected_keys
+    alone.encoder.layer = alone.encoder.layer[:layers]
+    with torch.inference_mode():
+        row = engine.tokenizer(TEXT, return_tensors="pt")
+        return tuned._said(tuned._heads(weights), alone(**row).last_hidden_state[0])
 
 
 def test_the_words_and_the_lowest_layers_are_as_they_came() -> None:

@@ -1,13 +1,14 @@
 """all-MiniLM-L6-v2 with upper layers tuned to read reflections word by word, twice: for themes and for danger.
 
 One pass gives, for each word piece, how much it says for each theme and for danger or strain, and from
-that what the whole text says; of danger it is the mean of both readings. They share the lowest layers, which are
-as they came. Made by ``training/train_reader.py`` and ``training/train_safety.py``; figures in training/results.md.
+that what the whole text says. Of danger it is the mean of both readings; where it shows and of what kind it is, the
+second says. They share the lowest layers, which are as they came. Made by ``training/train_reader.py`` and ``training/train_safety.py``; figures in training/results.md.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,11 +69,11 @@ class TunedEncoder:
     """Reads one text at a time on the CPU; loaded on first use, safe to call from several threads."""
 
     def __init__(self, themes: Path, safety: Path, folder: Path | None = None) -> None:
-        """Look at the heading of both weights. Raises ModelError when they are missing or not the expected ones."""
-        read = _about(themes, "train_reader"), _about(safety, "train_safety")
-        self.themes: tuple[str, ...] = tuple(json.loads(read[0]["themes"]))
-        self.kinds: tuple[str, ...] = tuple(json.loads(read[1]["kinds"]))
-        self.hash = "+".join(about["data_hash"] for about in read)
+        """Look at both weights. Raises ModelError when they are missing or not the expected ones."""
+        digest = hashlib.sha256()
+        for weights, made_by, themed in ((themes, "train_reader", True), (safety, "train_safety", False)):
+            digest.update(_checked(weights, made_by, themed))
+        self.hash = digest.hexdigest()[:16]
         self._weights, self._folder = (themes, safety), folder or bundled_model_path()
 
     def read(self, text: str) -> WordReading:
@@ -101,17 +102,17 @@ class TunedEncoder:
         return [(ids[at : at + inside], places[at : at + inside]) for at in starts]
 
 
-def _about(weights: Path, made_by: str) -> dict[str, str]:
-    """Return the heading of the weights."""
+def _checked(weights: Path, made_by: str, themed: bool) -> bytes:
+    """Return the bytes of the weights, whose heading must name themes or, if not ``themed``, none."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(weights, "np") as file:
-            about: dict[str, str] = file.metadata() or {}
-        if missing := {"themes", "kinds", "data_hash"} - set(about):
-            raise KeyError(*missing)
-        return about
-    except (OSError, SafetensorError, KeyError) as error:
+            about = file.metadata() or {}
+        if bool(json.loads(about["themes"])) is not themed or not json.loads(about["kinds"]):
+            raise ValueError(f"they read {'no themes' if themed else 'themes too'} or no kinds")
+        return weights.read_bytes()
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(
             f"The reader's weights {weights} cannot be used ({error}). Fetch them again or run "
             f"`python -m training.{made_by}`."
@@ -183,7 +184,7 @@ def _tuned(weights: tuple[Path, Path], folder: Path) -> _Net:
     danger = copy.deepcopy(encoder.encoder)
     layers = [_load(encoder.encoder, weights[0]), _load(danger, weights[1])]
     shared = min(layer for each in layers for layer in each)
-    danger.layer = danger.layer[shared : max(layers[1]) + 1]
+    danger.layer = danger.layer[shared : max(layers[1]) + 1]  # what lies below is the same, above unused
     return _Net(engine.tokenizer, encoder, danger, shared, (_heads(weights[0]), _heads(weights[1])))
 
 
