@@ -224,7 +224,7 @@ def report(answers: Answers, date: datetime.date) -> str:
         *theme_section(theme_cases(answers.reflections), ids),
         *safety_section("reflections", level_cases(answers.reflections, "safety")),
         *safety_section("short texts", level_cases(answers.safety, "level")),
-        *safety_section("held out", level_cases(answers.held_out, "level")),
+        *safety_section("held out, third set", level_cases(answers.held_out, "level")),
         *goal_section(goal_cases(answers.goals)),
         *fault_section(answers, ids),
     ]

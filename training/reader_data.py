@@ -1,4 +1,4 @@
-"""The texts the tuned encoder learns from, as word pieces with their labels."""
+"""The texts the two tuned encoders learn from, as word pieces with their labels."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class Batch:
 
 
 def batch(texts: Sequence[Text], columns: int) -> Batch:
-    """Return the texts padded to the longest, with the first ``columns`` themes."""
+    """Return the texts padded to the longest; none has a theme whose place is ``columns`` or beyond."""
     longest, count = max(len(text.pieces) for text in texts), len(texts)
     out = Batch(
         torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest),

@@ -1,6 +1,7 @@
-"""Fits the judge that weighs rules and tuned encoder: ``python -m training.train_judge``; after train_safety.
+"""Fits the judge that weighs rules and encoders: ``python -m training.train_judge``.
 
-Learns from safety texts and reflections that the encoder never saw (reader_data: the last part of each
+After train_reader and train_safety.
+Learns from safety texts and reflections that neither encoder ever saw (reader_data: the last part of each
 safety file, the held-out hands). Tested on the three held-out sets of benchmarks/evals, from which
 nothing is learned, and reported beside the development sets. Writes assistant/weights/judge.json and training/results-safety.md.
 """
@@ -140,8 +141,9 @@ HEADING = """# Safety: what is caught and what is missed
 raised {raised:.3f}. Weights of {evidence}: urgent {first}, raised {second} (intercept last).
 All texts are synthetic and in English. Most harmless ones in the safety files are made to look alarming, which makes
 them much harder than ordinary writing. The held-out sets taught nothing. On the second the bounds were loosened once,
-on 2026-11-28, after a first look (57 urgent texts found, 14 harmless ones raised); on the first it was chosen how rules and
-encoder are joined, and on both that a second encoder helps. So these two flatter a little; the third was written after all of that.
+on 2026-11-28, after a first look (57 urgent texts found, 14 harmless ones raised); on the first, how rules and encoder are
+joined was chosen; on both, whether to add a second encoder and how to end its training. So these two flatter a little. The third was
+written after the second encoder was decided on, and no weight or bound was chosen by it.
 No figure here shows that the check is safe to rely on.
 """
 

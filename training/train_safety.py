@@ -1,8 +1,8 @@
 """Tunes a second copy of all-MiniLM-L6-v2 to read danger and strain alone: ``python -m training.train_safety``.
 
 Beside 25 themes the reader of train_reader has little room for what is said between the lines; a copy that learns
-nothing else finds more (training/results.md). The same heads and loss, without themes. It
-uses five of the six layers and shares the two lowest, which stay as they come, with the other. Half an hour on two
+nothing else finds more (training/results.md). It has the same heads and loss, without themes,
+uses five of the six layers and shares the two lowest, which stay as they come, with the other. About 40 minutes on two
 idle cores. ``train_judge`` afterwards.
 """
 
@@ -22,8 +22,10 @@ from training import train_reader
 WEIGHTS = train_reader.ROOT / "assistant" / "weights" / "safety.safetensors"
 KEPT = train_reader.KEPT.with_stem("train_safety")
 EPOCHS, LAYERS = 5, 5
-ORDINARY = 5  # every fifth reflection is learned beside the safety texts, in each epoch others, and
-SLOWER = 0.4  # in a last, slower epoch all: danger is often told in a terse voice, and not every terse voice tells of it
+ORDINARY = 5  # every fifth reflection is learned beside the safety texts, in each epoch others
+# Share of the usual rates in a last epoch, which has all reflections: danger is often told in a terse voice, and not
+# every terse voice tells of it.
+SLOWER = 0.4
 
 
 def main() -> int:
