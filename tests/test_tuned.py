@@ -8,6 +8,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from assistant.domain import Span
 from assistant.embedding import tuned
 from assistant.errors import ModelError
 
@@ -91,3 +92,24 @@ def test_the_words_and_the_lowest_layers_are_as_they_came() -> None:
             names = " ".join(file.keys())
         assert "enc.encoder.layer.2." in names
         assert not any(part in names for part in ("embeddings", ".layer.0.", ".layer.1."))
+
+
+def window(*pieces: tuple[int, int], theme: float, urgent: float, kind: float) -> tuned.WordReading:
+    spans = [Span(start, end) for start, end in pieces]
+    looks = np.full((len(spans), 3), 1 / len(spans), np.float32)
+    return tuned.WordReading(
+        np.array([theme], np.float32), urgent, urgent, np.array([kind], np.float32), spans, looks
+    )
+
+
+def test_of_the_windows_of_a_long_text_the_loudest_counts() -> None:
+    early = window((0, 3), (4, 7), (8, 11), theme=2.0, urgent=-3.0, kind=0.1)
+    late = window((8, 11), (12, 15), theme=-1.0, urgent=1.5, kind=0.9)
+    joined = tuned._joined([early, late])
+    assert joined.themes.tolist() == [2.0]
+    assert (joined.urgent, joined.raised) == (1.5, 1.5)
+    assert joined.kinds.tolist() == pytest.approx([0.9])
+    assert joined.pieces == [Span(0, 3), Span(4, 7), Span(8, 11), Span(12, 15)]
+    # What a column rests on is what its loudest window saw; a piece in both windows is the first's.
+    assert joined.looks[:, 0].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert joined.looks[:, 1].tolist() == pytest.approx([0, 0, 0, 1 / 2])
