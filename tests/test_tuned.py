@@ -78,12 +78,13 @@ def read_apart(weights: Path, layers: int) -> tuple[tuned.Floats, ...]:
 
     engine = tuned._engine(tuned.bundled_model_path())
     alone = copy.deepcopy(engine[0].auto_model).eval()
-    own = {k.removeprefix("enc."): v.float() for k, v in load_file(weights).items() if k.startswith("enc.")}
+    tensors = {name: tensor.float() for name, tensor in load_file(weights).items()}
+    own = {k.removeprefix("enc."): v for k, v in tensors.items() if k.startswith("enc.")}
     assert not alone.load_state_dict(own, strict=False).unexpected_keys
     alone.encoder.layer = alone.encoder.layer[:layers]
     with torch.inference_mode():
         row = engine.tokenizer(TEXT, return_tensors="pt")
-        return tuned._said(tuned._heads(weights), alone(**row).last_hidden_state[0])
+        return tuned._said(tuned._heads(tensors), alone(**row).last_hidden_state[0])
 
 
 def test_the_words_and_the_lowest_layers_are_as_they_came() -> None:

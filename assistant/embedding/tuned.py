@@ -2,7 +2,8 @@
 
 One pass gives, for each word piece, how much it says for each theme and for danger or strain, and from
 that what the whole text says. Of danger it is the mean of both readings; where it shows and of what kind it is, the
-second says. They share the lowest layers, which are as they came. Made by ``training/train_reader.py`` and ``training/train_safety.py``; figures in training/results.md.
+second says. They share the lowest layers, which are as they came. Made by ``training/train_reader.py`` and
+``training/train_safety.py``; figures in training/results.md.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,9 +52,11 @@ class WordReading:
 
 
 class WordReader(Protocol):
-    """Reads a text word by word; ``hash`` changes whenever its reading would."""
+    """Reads a text word by word."""
 
-    hash: str
+    @property
+    def hash(self) -> str:
+        """Changes whenever its reading would."""
 
     def read(self, text: str) -> WordReading:
         """Return what the text says, or raise EmbeddingError."""
@@ -69,12 +72,15 @@ class TunedEncoder:
     """Reads one text at a time on the CPU; loaded on first use, safe to call from several threads."""
 
     def __init__(self, themes: Path, safety: Path, folder: Path | None = None) -> None:
-        """Look at both weights. Raises ModelError when they are missing or not the expected ones."""
-        digest = hashlib.sha256()
-        for weights, made_by, themed in ((themes, "train_reader", True), (safety, "train_safety", False)):
-            digest.update(_checked(weights, made_by, themed))
-        self.hash = digest.hexdigest()[:16]
+        """Look at the heading of both weights. Raises ModelError when they are missing or not the expected ones."""
+        _check(themes, "train_reader", themed=True)
+        _check(safety, "train_safety", themed=False)
         self._weights, self._folder = (themes, safety), folder or bundled_model_path()
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash of both weights, which are read whole for it; made when the first report is."""
+        return hashlib.sha256(b"".join(path.read_bytes() for path in self._weights)).hexdigest()[:16]
 
     def read(self, text: str) -> WordReading:
         """Return what the encoder says about ``text``; a long one is read in overlapping windows.
@@ -102,8 +108,8 @@ class TunedEncoder:
         return [(ids[at : at + inside], places[at : at + inside]) for at in starts]
 
 
-def _checked(weights: Path, made_by: str, themed: bool) -> bytes:
-    """Return the bytes of the weights, whose heading must name themes or, if not ``themed``, none."""
+def _check(weights: Path, made_by: str, themed: bool) -> None:
+    """Raise ModelError unless the weights' heading names themes or, if not ``themed``, none."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -111,7 +117,6 @@ def _checked(weights: Path, made_by: str, themed: bool) -> bytes:
             about = file.metadata() or {}
         if bool(json.loads(about["themes"])) is not themed or not json.loads(about["kinds"]):
             raise ValueError(f"they read {'no themes' if themed else 'themes too'} or no kinds")
-        return weights.read_bytes()
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ModelError(
             f"The reader's weights {weights} cannot be used ({error}). Fetch them again or run "
@@ -179,35 +184,38 @@ class _Net:
 @lru_cache(maxsize=2)
 def _tuned(weights: tuple[Path, Path], folder: Path) -> _Net:
     """Return the engines, loaded once a process."""
+    from safetensors.torch import load_file
+
     engine = _engine(folder)
     encoder = copy.deepcopy(engine[0].auto_model).eval()
     danger = copy.deepcopy(encoder.encoder)
-    layers = [_load(encoder.encoder, weights[0]), _load(danger, weights[1])]
-    shared = min(layer for each in layers for layer in each)
+    layers, heads = [], []
+    for module, path in ((encoder.encoder, weights[0]), (danger, weights[1])):
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+        layers.append(_put(tensors, module, path))
+        heads.append(_heads(tensors))
+    shared = min(min(each) for each in layers)
     danger.layer = danger.layer[shared : max(layers[1]) + 1]  # what lies below is the same, above unused
-    return _Net(engine.tokenizer, encoder, danger, shared, (_heads(weights[0]), _heads(weights[1])))
+    return _Net(engine.tokenizer, encoder, danger, shared, (heads[0], heads[1]))
 
 
-def _load(layers: Any, weights: Path) -> set[int]:
-    """Put tuned weights in the place of the layers' own and return the numbers of these layers."""
-    from safetensors.torch import load_file
-
+def _put(tensors: dict[str, Any], encoder: Any, weights: Path) -> set[int]:
+    """Put tuned layers in the place of the encoder's own and return their numbers."""
     start = "enc.encoder."
-    own = {k.removeprefix(start): v.float() for k, v in load_file(weights).items() if k.startswith(start)}
-    unknown = set(own) - set(layers.state_dict())
+    own = {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
+    unknown = set(own) - set(encoder.state_dict())
     if unknown or not own:
         raise ModelError(f"The reader's weights {weights} fit another encoder ({min(unknown, default='-')}).")
-    layers.load_state_dict(own, strict=False)
+    encoder.load_state_dict(own, strict=False)
     return {int(name.split(".")[1]) for name in own}
 
 
-def _heads(weights: Path) -> dict[str, Any]:
+def _heads(tensors: dict[str, Any]) -> dict[str, Any]:
     import torch
-    from safetensors.torch import load_file
 
-    tensors, heads = load_file(weights), {}
+    heads = {}
     for name in ("look", "tok", "pool", "kind"):
-        weight, bias = (tensors[f"{name}.{part}"].float() for part in ("weight", "bias"))
-        heads[name] = torch.nn.Linear(weight.shape[1], weight.shape[0])
-        heads[name].load_state_dict({"weight": weight, "bias": bias})
+        rows, columns = tensors[f"{name}.weight"].shape
+        heads[name] = torch.nn.Linear(columns, rows)
+        heads[name].load_state_dict({part: tensors[f"{name}.{part}"] for part in ("weight", "bias")})
     return heads
